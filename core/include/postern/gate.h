@@ -1,0 +1,89 @@
+// The gate: a configuration and its keys, from which each request gets an exchange of steps.
+//
+//   auto gate = Gate::create(text, environment);            // or a ConfigError to show a person
+//   auto exchange = gate->open(head, now);
+//   for (;;) { Step step = exchange->next(now); ...carry it out, give the result... }
+//
+// One thread uses a Gate. It does no I/O and reads no clock, no randomness and no global.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postern/config.h"
+#include "postern/request.h"
+#include "postern/result.h"
+#include "postern/step.h"
+#include "postern/time.h"
+
+namespace postern {
+
+enum class Purpose : std::uint8_t {
+  handle,        // authenticate, authorize and forward
+  authenticate,  // stop after the user is known: the final step is Authenticated or Respond
+};
+
+class GateState;
+
+// One request on its way. Destroying it tells the gate that the client left.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+
+  // The step to carry out now. Call it again once the result was given: for a Fetch by Gate::give, for
+  // a ReadBody or an inspected Forward by give() here, for a Wait when its fetch was given or its time
+  // has come. Asking on without giving is a host's bug and ends in 500. After Respond, Authenticated or
+  // a Forward with ReplyMode::pass the exchange is over.
+  [[nodiscard]] virtual Step next(Time now) = 0;
+
+  // The client's body for a ReadBody step, or the upstream's reply for an inspected Forward.
+  // A result for another step or kind ends the exchange in 500 (never in a Forward).
+  virtual void give(std::uint64_t step_id, BodyResult body, Time now) = 0;
+  virtual void give(std::uint64_t step_id, IncomingResponse reply, Time now) = 0;
+
+  // The host could not carry out the step: the exchange ends in 500.
+  virtual void fail(std::uint64_t step_id) = 0;
+};
+
+// Work that belongs to no exchange: keys to be fetched ahead of need.
+struct Due {
+  std::vector<Fetch> fetches;
+  Time next_at;  // call due() again then
+};
+
+class Gate {
+ public:
+  // `config` is JSON with comments (docs/configuration.md). `environment` resolves "$NAME" in secret
+  // fields. Errors name line, column, what is wrong and how to mend it.
+  [[nodiscard]] static Result<Gate, ConfigError> create(std::string_view config, const Environment& environment = {});
+
+  Gate(Gate&&) noexcept;
+  Gate& operator=(Gate&&) noexcept;
+  ~Gate();
+
+  [[nodiscard]] std::unique_ptr<Exchange> open(const RequestHead& head, Time now, Purpose purpose = Purpose::handle);
+
+  // The answer to a Fetch, whoever carried it. An unknown or already answered id is dropped.
+  void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
+
+  // Keys that should be fetched now although no request waits for them. Each fetch is handed out once.
+  [[nodiscard]] Due due(Time now);
+
+  // What would happen to this request, as a JSON object: user, route, rule, filter, edits and the
+  // first step that leaves the gate. Needs no network when the issuer's keys are in the configuration.
+  [[nodiscard]] std::string explain(const RequestHead& head, std::string_view body, Time now);
+
+  // Facts a host must know from the configuration.
+  [[nodiscard]] const std::string& upstream_url() const;
+  [[nodiscard]] const std::vector<std::string>& warnings() const;  // to be shown at start, one line each
+
+ private:
+  explicit Gate(std::unique_ptr<GateState> state);
+  std::unique_ptr<GateState> state_;
+};
+
+}  // namespace postern

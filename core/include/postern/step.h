@@ -1,0 +1,82 @@
+// What the host does next. The core does no I/O: missing input is a step, and its result comes back
+// through Exchange::give or Gate::give. Every host is the same short loop over these.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "postern/error.h"
+#include "postern/request.h"
+#include "postern/time.h"
+#include "postern/user.h"
+
+namespace postern {
+
+// Read the client's body, whole, and give it: Exchange::give(step_id, BodyResult).
+struct ReadBody {
+  std::size_t bytes_max = 0;
+};
+
+enum class FetchPurpose : std::uint8_t { keys, discovery, upstream_object };
+
+// Send `request` and give the answer to the *gate*: Gate::give(fetch_id, response). Then call next()
+// again. Redirects are not followed. A host that cannot gives an IncomingResponse with status 0.
+struct Fetch {
+  std::uint64_t fetch_id = 0;
+  FetchPurpose purpose = FetchPurpose::keys;
+  OutgoingRequest request;
+  std::size_t bytes_max = 0;
+  std::int64_t time_limit_ms = 0;
+};
+
+// Another exchange carries this fetch. Call next() when it was given, or at `until`.
+struct Wait {
+  std::uint64_t fetch_id = 0;
+  Time until;
+};
+
+// How the upstream's reply to a Forward travels.
+enum class ReplyMode : std::uint8_t {
+  pass,     // stream it to the client untouched as it arrives; the exchange is over
+  inspect,  // read it whole (at most `bytes_max`) and give it: Exchange::give(step_id, response)
+};
+
+// Send `request` to the upstream.
+struct Forward {
+  OutgoingRequest request;
+  ReplyMode reply = ReplyMode::pass;
+  std::size_t bytes_max = 0;        // for inspect
+  std::int64_t time_limit_ms = 0;   // to the first byte of the reply; 0: no limit (streams, waits)
+  std::vector<std::string> drop_reply_headers;  // lower case; the host leaves them out of a passed reply
+};
+
+// The final answer to the client.
+struct Respond {
+  int status = 500;
+  std::vector<Header> headers;
+  std::string body;
+  std::optional<Error> error;  // the reason, for logs and metrics; none when a reply is passed on
+};
+
+// Final, for an exchange opened with Purpose::authenticate: the credential is good.
+struct Authenticated {
+  User user;
+};
+
+struct Step {
+  std::uint64_t step_id = 0;
+  std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated> action;
+};
+
+// The client's body, or why there is none.
+struct BodyResult {
+  enum class State : std::uint8_t { whole, over_limit, failed };
+  State state = State::whole;
+  std::string bytes;
+};
+
+}  // namespace postern

@@ -1,0 +1,176 @@
+#include "claims.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+namespace postern {
+
+namespace {
+
+// Five minutes is as far as clocks may differ; a longer leeway would be a longer life for every token.
+constexpr std::int64_t leeway_seconds_max = 300;
+// 2^53: the largest number up to which a double holds every integer; some 285 million years.
+constexpr std::int64_t seconds_max = std::int64_t{1} << 53;
+// LangGraph keeps the identity in metadata of every object; ids of the known issuers are under 100 bytes.
+constexpr std::size_t identity_bytes_max = 256;
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+// RFC 7515 4.1.9: "application/" is left out of a typ that has no other slash.
+std::string_view without_application(std::string_view type) {
+  constexpr std::string_view prefix = "application/";
+  if (type.size() > prefix.size() && equal_ignoring_case(type.substr(0, prefix.size()), prefix) &&
+      type.find('/', prefix.size()) == std::string_view::npos) {
+    type.remove_prefix(prefix.size());
+  }
+  return type;
+}
+
+bool same_type(std::string_view a, std::string_view b) {
+  return equal_ignoring_case(without_application(a), without_application(b));
+}
+
+std::optional<Error> check_type(const VerifiedJws& jws, const ClaimRules& rules) {
+  if (!jws.has_typ()) return rules.type_required ? std::optional(Error::type_not_allowed) : std::nullopt;
+  const bool accepted = std::any_of(rules.types.begin(), rules.types.end(),
+                                    [&](const std::string& type) { return same_type(type, jws.typ()); });
+  if (!accepted) return Error::type_not_allowed;
+  return std::nullopt;
+}
+
+std::optional<Error> check_issuer(const json::Value& claims, const ClaimRules& rules) {
+  const json::Value* issuer = claims.find("iss");
+  if (issuer == nullptr) return Error::claim_missing;
+  if (!issuer->is_string()) return Error::claim_malformed;
+  if (rules.issuer.empty() || issuer->as_string() != rules.issuer) return Error::issuer_mismatch;
+  return std::nullopt;
+}
+
+// RFC 7519 4.1.3: a string or a list of strings. Compared whole: no prefix, no substring (CVE-2020-26160).
+std::optional<Error> check_audience(const json::Value& claims, const ClaimRules& rules) {
+  const json::Value* audience = claims.find("aud");
+  if (audience == nullptr) return rules.any_audience ? std::nullopt : std::optional(Error::claim_missing);
+  const auto listed = [&](const json::Value& one) {
+    return std::find(rules.audiences.begin(), rules.audiences.end(), one.as_string()) != rules.audiences.end();
+  };
+  bool match = false;
+  if (audience->is_string()) {
+    match = listed(*audience);
+  } else if (audience->is_array()) {
+    for (const json::Value& item : audience->items()) {
+      if (!item.is_string()) return Error::claim_malformed;
+      match = match || listed(item);
+    }
+  } else {
+    return Error::claim_malformed;
+  }
+  if (!match && !rules.any_audience) return Error::audience_mismatch;
+  return std::nullopt;
+}
+
+enum class Rounding : std::uint8_t { down, up };
+
+// NumericDate, RFC 7519 2: seconds, perhaps with a fraction. Fractions of a millisecond go against the token.
+std::optional<Time> numeric_date(const json::Value& value, Rounding rounding) {
+  if (const auto seconds = value.as_integer()) {
+    if (*seconds < 0 || *seconds > seconds_max) return std::nullopt;
+    return Time{*seconds * 1000};
+  }
+  const auto seconds = value.as_double();
+  if (!seconds || !(*seconds >= 0) || !(*seconds <= static_cast<double>(seconds_max))) return std::nullopt;
+  const double ms = *seconds * 1000;
+  return Time{static_cast<std::int64_t>(rounding == Rounding::down ? std::floor(ms) : std::ceil(ms))};
+}
+
+std::optional<Error> check_times(const json::Value& claims, const ClaimRules& rules, Time now, Time& expires_at) {
+  const std::int64_t leeway_seconds = std::clamp<std::int64_t>(rules.leeway_seconds, 0, leeway_seconds_max);
+
+  const json::Value* exp = claims.find("exp");
+  if (exp == nullptr) return Error::claim_missing;
+  const auto expires = numeric_date(*exp, Rounding::down);
+  if (!expires) return Error::claim_malformed;
+  if (now >= expires->plus_seconds(leeway_seconds)) return Error::token_expired;
+  expires_at = *expires;
+
+  if (const json::Value* nbf = claims.find("nbf")) {
+    const auto not_before = numeric_date(*nbf, Rounding::up);
+    if (!not_before) return Error::claim_malformed;
+    if (now.plus_seconds(leeway_seconds) < *not_before) return Error::token_not_yet_valid;
+  }
+  if (const json::Value* iat = claims.find("iat")) {
+    const auto issued = numeric_date(*iat, Rounding::up);
+    if (!issued) return Error::claim_malformed;
+    if (now.plus_seconds(leeway_seconds) < *issued) return Error::token_issued_in_future;
+  }
+  return std::nullopt;
+}
+
+// What an issuer signs beside access tokens, told by the claims that only those have.
+std::optional<Error> check_kind(const VerifiedJws& jws, const json::Value& claims, const ClaimRules& rules) {
+  const auto has = [&](std::string_view name) { return claims.find(name) != nullptr; };
+  // A security event or logout token (RFC 8417 2.2, OpenID Connect Back-Channel Logout 2.4).
+  if (has("events")) return Error::token_kind_not_allowed;
+  // A DPoP proof (RFC 9449 4.2).
+  if (has("htm") || has("htu")) return Error::token_kind_not_allowed;
+  // Bound to a key whose proof is not looked at here (RFC 7800; RFC 9449 7.2: not to be taken as a bearer token).
+  if (has("cnf")) return Error::token_kind_not_allowed;
+  if (rules.id_tokens == IdTokens::accept) return std::nullopt;
+  // An ID token's hashes of its companions (OpenID Connect Core 3.1.3.6, 3.3.2.11).
+  if (has("at_hash") || has("c_hash") || has("s_hash")) return Error::token_kind_not_allowed;
+  // An ID token's echo of the login request. Some issuers copy it to access tokens too (Keycloak before 24); these
+  // have a scope, and do not call themselves at+jwt.
+  if (has("nonce") && ((!has("scope") && !has("scp")) || same_type(jws.typ(), "at+jwt"))) {
+    return Error::token_kind_not_allowed;
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_strings(const json::Value& claims, const ClaimRules& rules) {
+  for (const std::string_view name : {"sub", "jti"}) {
+    const json::Value* claim = claims.find(name);
+    if (claim != nullptr && !claim->is_string()) return Error::claim_malformed;
+  }
+  for (const auto& [name, wanted] : rules.required) {
+    const json::Value* claim = claims.find(name);
+    if (claim == nullptr) return Error::claim_missing;
+    if (!claim->is_string()) return Error::claim_malformed;
+    if (claim->as_string() != wanted) return Error::claim_mismatch;
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> read_identity(const json::Value& claims, const ClaimRules& rules, std::string& identity) {
+  const json::Value* claim = claims.find(rules.identity_claim);
+  if (claim == nullptr) return Error::claim_missing;
+  const std::string& text = claim->as_string();
+  if (text.empty() || text.size() > identity_bytes_max) return Error::identity_malformed;
+  // An identity may be passed on in a header or a log line; controls have no place in a name.
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (std::any_of(text.begin(), text.end(), control)) return Error::identity_malformed;
+  identity = text;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Claims> validate_claims(const VerifiedJws& jws, const ClaimRules& rules, Time now) {
+  if (auto error = check_type(jws, rules)) return *error;
+  auto payload = parse_payload(jws.payload());
+  if (!payload) return payload.error();
+  Claims claims;
+  claims.object = std::move(payload).value();
+  if (auto error = check_issuer(claims.object, rules)) return *error;
+  if (auto error = check_audience(claims.object, rules)) return *error;
+  if (auto error = check_times(claims.object, rules, now, claims.expires_at)) return *error;
+  if (auto error = check_kind(jws, claims.object, rules)) return *error;
+  if (auto error = check_strings(claims.object, rules)) return *error;
+  if (auto error = read_identity(claims.object, rules, claims.identity)) return *error;
+  return claims;
+}
+
+}  // namespace postern

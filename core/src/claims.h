@@ -1,0 +1,47 @@
+// Claims, RFC 7519 section 4.1: a verified payload + the issuer's rules + now, to validated claims.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "json.h"
+#include "jws.h"
+#include "postern/result.h"
+#include "postern/time.h"
+
+namespace postern {
+
+// Google signs nothing else for a login; with every other issuer an ID token is for the client, not for an API.
+enum class IdTokens : std::uint8_t { refuse, accept };
+
+struct ClaimRules {
+  std::string issuer;                  // exact
+  std::vector<std::string> audiences;  // one must be in `aud`, exact; empty only with any_audience
+  bool any_audience = false;
+  std::int64_t leeway_seconds = 5;     // for exp, nbf and iat; at most 300
+  std::vector<std::string> types = {"JWT", "at+jwt"};  // accepted typ, case-insensitive, "application/" optional; see type_required
+  bool type_required = false;          // false: a token without typ is accepted (Supabase, better-auth send none or JWT)
+  std::vector<std::pair<std::string, std::string>> required;  // claim name and exact string value
+  std::string identity_claim = "sub";
+  IdTokens id_tokens = IdTokens::refuse;
+};
+
+// Validated contents: the object as sent, every registered claim of the right type.
+struct Claims {
+  json::Value object;
+  std::string identity;  // identity_claim's value: 1 to 256 bytes, no control characters
+  Time expires_at;       // `exp` itself; the leeway is not in it
+};
+
+// Order: typ, then iss, aud, exp (required), nbf, iat (not in the future), the token's kind, sub and jti (strings where
+// present), required claims, identity.
+// Kinds refused: `events` (logout token), `htm` or `htu` (DPoP proof), `cnf` (bound to a key that proves nothing here),
+// and as ID tokens `at_hash`, `c_hash`, `s_hash`, and `nonce` without `scope` or `scp` or under typ at+jwt.
+// A wrong type is an error, never "absent". exp is exclusive (RFC 7519 4.1.4: on or after means expired), leeway added.
+// NumericDate: a finite number, 0 to 2^53.
+[[nodiscard]] Result<Claims> validate_claims(const VerifiedJws& jws, const ClaimRules& rules, Time now);
+
+}  // namespace postern

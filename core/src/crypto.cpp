@@ -1,0 +1,264 @@
+#include "crypto.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <mbedtls/bignum.h>
+#include <mbedtls/ecdsa.h>
+#include <mbedtls/ecp.h>
+#include <mbedtls/md.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/rsa.h>
+#include <mbedtls/sha256.h>
+
+// Alone among these headers it does not say so itself.
+extern "C" {
+#include <mbedtls/constant_time.h>
+}
+
+namespace postern::crypto {
+
+// What mbedTLS computes once per key (Montgomery constants, comb tables) it keeps in these, so verifying
+// writes to them: a Key is used by one thread.
+struct Key::State {
+  explicit State(KeyKind of_kind) : kind(of_kind) {
+    mbedtls_rsa_init(&rsa);
+    mbedtls_ecp_group_init(&group);
+    mbedtls_ecp_point_init(&point);
+  }
+  ~State() {
+    mbedtls_rsa_free(&rsa);
+    mbedtls_ecp_group_free(&group);
+    mbedtls_ecp_point_free(&point);
+    mbedtls_platform_zeroize(secret.data(), secret.size());
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  KeyKind kind;
+  mutable mbedtls_rsa_context rsa;    // rsa only
+  mutable mbedtls_ecp_group group;    // ec_* only
+  mutable mbedtls_ecp_point point;    // ec_* only
+  std::string secret;                 // symmetric only
+};
+
+Key::Key(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Key::Key(Key&&) noexcept = default;
+Key& Key::operator=(Key&&) noexcept = default;
+Key::~Key() = default;
+
+KeyKind Key::kind() const { return state_->kind; }
+
+std::size_t Key::signature_bytes(const Jwa& jwa) const {
+  return state_->kind == KeyKind::rsa ? mbedtls_rsa_get_len(&state_->rsa) : jwa.signature_bytes;
+}
+
+namespace {
+
+constexpr std::size_t hash_bytes_max = 64;
+
+const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+
+class Mpi {
+ public:
+  Mpi() { mbedtls_mpi_init(&value_); }
+  ~Mpi() { mbedtls_mpi_free(&value_); }
+  Mpi(const Mpi&) = delete;
+  Mpi& operator=(const Mpi&) = delete;
+  [[nodiscard]] bool read(std::string_view big_endian) {
+    return mbedtls_mpi_read_binary(&value_, bytes_of(big_endian), big_endian.size()) == 0;
+  }
+  mbedtls_mpi* get() { return &value_; }
+
+ private:
+  mbedtls_mpi value_;
+};
+
+mbedtls_md_type_t md_type(Hash hash) {
+  switch (hash) {
+    case Hash::sha256:
+      return MBEDTLS_MD_SHA256;
+    case Hash::sha384:
+      return MBEDTLS_MD_SHA384;
+    case Hash::sha512:
+      return MBEDTLS_MD_SHA512;
+    case Hash::none:
+      break;
+  }
+  return MBEDTLS_MD_NONE;
+}
+
+struct Curve {
+  mbedtls_ecp_group_id id = MBEDTLS_ECP_DP_NONE;
+  std::size_t coordinate_bytes = 0;  // RFC 7518 6.2.1.2: the field size, rounded up
+};
+
+Curve curve_of(KeyKind kind) {
+  switch (kind) {
+    case KeyKind::ec_p256:
+      return {MBEDTLS_ECP_DP_SECP256R1, 32};
+    case KeyKind::ec_p384:
+      return {MBEDTLS_ECP_DP_SECP384R1, 48};
+    case KeyKind::ec_p521:
+      return {MBEDTLS_ECP_DP_SECP521R1, 66};
+    case KeyKind::ec_secp256k1:
+      return {MBEDTLS_ECP_DP_SECP256K1, 32};
+    case KeyKind::symmetric:
+    case KeyKind::rsa:
+    case KeyKind::ed25519:
+      break;
+  }
+  return {};
+}
+
+std::uint32_t remainder(std::string_view big_endian, std::uint32_t divisor) {
+  std::uint32_t rest = 0;
+  for (const char c : big_endian) rest = ((rest << 8U) | static_cast<unsigned char>(c)) % divisor;
+  return rest;
+}
+
+// Whether the modulus carries the ROCA fingerprint (CVE-2017-15361): Nemec, Sys, Svenda, Klinec, Matyas, "The
+// Return of Coppersmith's Attack", CCS 2017, section 3. The faulty generator made primes k * M + (65537^a mod M),
+// M a product of the first primes (39 at least, for every key size), so their product is a power of 65537 modulo
+// each of these. A sound modulus is one by chance in fewer than one of 2^27 cases.
+bool has_roca_fingerprint(std::string_view modulus) {
+  constexpr std::array<std::uint8_t, 38> primes{3,  5,  7,  11, 13, 17,  19,  23,  29,  31,  37,  41,  43,
+                                                47, 53, 59, 61, 67, 71,  73,  79,  83,  89,  97,  101, 103,
+                                                107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167};
+  for (const std::uint32_t prime : primes) {
+    const std::uint32_t rest = remainder(modulus, prime);
+    std::uint32_t power = 1;
+    bool member = false;
+    do {
+      member = member || power == rest;
+      power = power * 65537U % prime;
+    } while (power != 1);
+    if (!member) return false;
+  }
+  return true;
+}
+
+using Digest = std::array<unsigned char, hash_bytes_max>;
+
+bool verify_hmac(const Key::State& key, Hash hash, std::string_view input, std::string_view signature) {
+  const mbedtls_md_info_t* md = mbedtls_md_info_from_type(md_type(hash));
+  Digest mac{};
+  if (md == nullptr || mbedtls_md_hmac(md, bytes_of(key.secret), key.secret.size(), bytes_of(input), input.size(),
+                                       mac.data()) != 0) {
+    return false;
+  }
+  return equal_constant_time(std::string_view(reinterpret_cast<const char*>(mac.data()), mbedtls_md_get_size(md)),
+                             signature);
+}
+
+bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, unsigned digest_size,
+                std::string_view signature) {
+  const mbedtls_md_type_t md = md_type(jwa.hash);
+  if (jwa.scheme == Scheme::rsa_pss) {
+    // RFC 7518 3.5: the salt is as long as the hash, and MGF1 uses the same hash.
+    return mbedtls_rsa_rsassa_pss_verify_ext(&key.rsa, md, digest_size, digest.data(), md,
+                                             static_cast<int>(digest_size), bytes_of(signature)) == 0;
+  }
+  return mbedtls_rsa_rsassa_pkcs1_v15_verify(&key.rsa, md, digest_size, digest.data(), bytes_of(signature)) == 0;
+}
+
+// RFC 7518 3.4: r and s, big-endian, each as long as the order. mbedtls_ecdsa_verify refuses r and s outside
+// [1, n-1] first of all (CVE-2022-21449 is what happens otherwise).
+bool verify_ecdsa(const Key::State& key, const Digest& digest, std::size_t digest_size, std::string_view signature) {
+  const std::size_t half = signature.size() / 2;
+  Mpi r;
+  Mpi s;
+  if (!r.read(signature.substr(0, half)) || !s.read(signature.substr(half))) return false;
+  return mbedtls_ecdsa_verify(&key.group, digest.data(), digest_size, &key.point, r.get(), s.get()) == 0;
+}
+
+}  // namespace
+
+Result<Key, KeyFault> import_rsa(std::string_view modulus, std::string_view exponent) {
+  // 2048: RFC 7518 3.3. 8192: four times the cost of 4096, and nobody is known to publish more.
+  constexpr std::size_t bits_min = 2048;
+  constexpr std::size_t bits_max = 8192;
+  // Larger exponents are legal but only make each verification dearer, which is for the issuer to abuse.
+  constexpr std::size_t exponent_bytes_max = 8;
+
+  if (modulus.empty() || modulus.front() == '\0' || modulus.size() > bits_max / 8) return KeyFault::rsa_modulus_size;
+  if (exponent.empty() || exponent.front() == '\0' || exponent.size() > exponent_bytes_max) {
+    return KeyFault::rsa_exponent;
+  }
+  std::uint64_t e = 0;
+  for (const char c : exponent) e = (e << 8U) | static_cast<unsigned char>(c);
+  if (e % 2 == 0 || e <= 0x10000) return KeyFault::rsa_exponent;
+
+  auto state = std::make_unique<Key::State>(KeyKind::rsa);
+  if (mbedtls_rsa_import_raw(&state->rsa, bytes_of(modulus), modulus.size(), nullptr, 0, nullptr, 0, nullptr, 0,
+                             bytes_of(exponent), exponent.size()) != 0) {
+    return KeyFault::unsupported;
+  }
+  if (mbedtls_rsa_get_bitlen(&state->rsa) < bits_min) return KeyFault::rsa_modulus_size;
+  if (static_cast<unsigned char>(modulus.back()) % 2 == 0) return KeyFault::rsa_modulus_even;
+  if (has_roca_fingerprint(modulus)) return KeyFault::rsa_weak;
+  if (mbedtls_rsa_complete(&state->rsa) != 0 || mbedtls_rsa_check_pubkey(&state->rsa) != 0) {
+    return KeyFault::unsupported;
+  }
+  return Key(std::move(state));
+}
+
+Result<Key, KeyFault> import_ec(KeyKind kind, std::string_view x, std::string_view y) {
+  const Curve curve = curve_of(kind);
+  if (curve.id == MBEDTLS_ECP_DP_NONE) return KeyFault::unsupported;
+  if (x.size() != curve.coordinate_bytes || y.size() != curve.coordinate_bytes) return KeyFault::point_size;
+
+  auto state = std::make_unique<Key::State>(kind);
+  if (mbedtls_ecp_group_load(&state->group, curve.id) != 0) return KeyFault::unsupported;
+  constexpr char uncompressed = '\x04';  // SEC 1, 2.3.3
+  std::string encoded(1, uncompressed);
+  encoded.append(x).append(y);
+  if (mbedtls_ecp_point_read_binary(&state->group, &state->point, bytes_of(encoded), encoded.size()) != 0 ||
+      mbedtls_ecp_check_pubkey(&state->group, &state->point) != 0) {
+    return KeyFault::point_not_on_curve;
+  }
+  return Key(std::move(state));
+}
+
+Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min) {
+  if (secret.empty() || secret.size() < hash_bytes_min) return KeyFault::secret_too_short;
+  auto state = std::make_unique<Key::State>(KeyKind::symmetric);
+  state->secret = secret;
+  return Key(std::move(state));
+}
+
+bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_view signature) {
+  if (key.kind() != jwa.key_kind) return false;
+  if (signature.size() != key.signature_bytes(jwa) || signature.empty()) return false;
+  const Key::State& state = key.state();
+  if (jwa.scheme == Scheme::hmac) return verify_hmac(state, jwa.hash, input, signature);
+
+  const mbedtls_md_info_t* md = mbedtls_md_info_from_type(md_type(jwa.hash));
+  Digest digest{};
+  if (md == nullptr || mbedtls_md(md, bytes_of(input), input.size(), digest.data()) != 0) return false;
+  const unsigned digest_size = mbedtls_md_get_size(md);
+  switch (jwa.scheme) {
+    case Scheme::rsa_pkcs1:
+    case Scheme::rsa_pss:
+      return verify_rsa(state, jwa, digest, digest_size, signature);
+    case Scheme::ecdsa:
+      return verify_ecdsa(state, digest, digest_size, signature);
+    case Scheme::hmac:
+    case Scheme::eddsa:
+      break;
+  }
+  return false;
+}
+
+std::array<std::uint8_t, 32> sha256(std::string_view bytes) {
+  std::array<std::uint8_t, 32> digest{};
+  // Fails only with hardware acceleration, which is not configured; a digest of zeros must never pass for one.
+  if (mbedtls_sha256(bytes_of(bytes), bytes.size(), digest.data(), 0) != 0) __builtin_trap();
+  return digest;
+}
+
+bool equal_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && mbedtls_ct_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace postern::crypto

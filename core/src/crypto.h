@@ -1,0 +1,59 @@
+// Verification keys and hashes; the only file that includes mbedTLS is crypto.cpp.
+//
+// Everything here works on public data except HMAC, whose comparison is constant-time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "jwa.h"
+#include "postern/result.h"
+
+namespace postern::crypto {
+
+// An imported key that passed the hygiene checks. Movable, not copyable.
+class Key {
+ public:
+  Key(Key&&) noexcept;
+  Key& operator=(Key&&) noexcept;
+  ~Key();
+  [[nodiscard]] KeyKind kind() const;
+  [[nodiscard]] std::size_t signature_bytes(const Jwa& jwa) const;  // exact length for this key
+
+  struct State;
+  explicit Key(std::unique_ptr<State> state);
+  [[nodiscard]] const State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// Why a key was refused; for logs at load, holds nothing of the key.
+enum class KeyFault : std::uint8_t {
+  rsa_modulus_size,    // under 2048 or over 8192 bits, or leading zeros
+  rsa_modulus_even,
+  rsa_exponent,        // even, not over 2^16, over 64 bits, or leading zeros (NIST SP 800-56B 6.2)
+  rsa_weak,            // ROCA, CVE-2017-15361
+  point_size,          // a coordinate of the wrong length (RFC 7518 6.2.1.2)
+  point_not_on_curve,
+  point_small_order,
+  secret_too_short,    // shorter than the hash (RFC 7518 3.2)
+  unsupported,
+};
+
+[[nodiscard]] Result<Key, KeyFault> import_rsa(std::string_view modulus, std::string_view exponent);
+[[nodiscard]] Result<Key, KeyFault> import_ec(KeyKind curve, std::string_view x, std::string_view y);
+// `hash_bytes_min`: the shortest secret allowed, by the algorithm the key is for.
+[[nodiscard]] Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min);
+
+// True only if `signature` has the exact length and verifies. The key's kind must fit the row.
+[[nodiscard]] bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_view signature);
+
+[[nodiscard]] std::array<std::uint8_t, 32> sha256(std::string_view bytes);
+[[nodiscard]] bool equal_constant_time(std::string_view a, std::string_view b);
+
+}  // namespace postern::crypto

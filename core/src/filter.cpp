@@ -1,0 +1,222 @@
+#include "filter.h"
+
+#include <algorithm>
+
+namespace postern {
+namespace {
+
+constexpr std::string_view claims_prefix = "$user.claims.";
+
+bool is_scalar(const json::Value& value) { return value.is_string() || value.is_number() || value.is_boolean(); }
+
+// An empty string identifies nobody; null and containers are not identities either.
+bool is_usable_scalar(const json::Value& value) {
+  return is_scalar(value) && !(value.is_string() && value.as_string().empty());
+}
+
+json::ParseFault fault(const json::Value& at, std::string what) { return {at.offset(), std::move(what)}; }
+
+bool is_usable_operand_literal(const json::Value& value) {
+  if (!is_usable_scalar(value)) return false;
+  return !value.is_string() || !is_user_reference(value.as_string()) || is_known_user_reference(value.as_string());
+}
+
+}  // namespace
+
+bool is_user_reference(std::string_view text) { return !text.empty() && text.front() == '$'; }
+
+bool is_known_user_reference(std::string_view text) {
+  if (text == "$user.identity" || text == "$user.display_name") return true;
+  if (!text.starts_with(claims_prefix)) return false;
+  const std::string_view path = text.substr(claims_prefix.size());
+  return !path.empty() && path.front() != '.' && path.back() != '.' && path.find("..") == std::string_view::npos;
+}
+
+json::Value user_value(std::string_view reference, const User& user) {
+  if (reference == "$user.identity") return json::Value::string(user.identity);
+  if (reference == "$user.display_name") return json::Value::string(user.display_name);
+  if (!is_known_user_reference(reference)) return {};
+  auto claims = json::parse(user.claims_json);
+  if (!claims) return {};
+  const json::Value* value = &claims.value();
+  std::string_view path = reference.substr(claims_prefix.size());
+  while (value != nullptr && !path.empty()) {
+    const std::size_t dot = path.find('.');
+    value = value->find(path.substr(0, dot));
+    path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
+  }
+  return value == nullptr ? json::Value{} : *value;
+}
+
+Result<Filter, json::ParseFault> Filter::parse(const json::Value& value) { return parse_object(value, 1); }
+
+Result<Filter, json::ParseFault> Filter::parse_object(const json::Value& value, int depth) {
+  if (!value.is_object()) return fault(value, "a filter must be an object such as {\"owner\": \"$user.identity\"}");
+  if (value.members().empty()) {
+    return fault(value, "an empty filter would match everything; write the rule as \"allow\" if that is meant");
+  }
+  if (depth > filter_depth_max) return fault(value, "filters nest at most 4 deep");
+  Filter all;
+  all.op_ = Op::all_of;
+  for (const json::Member& member : value.members()) {
+    if (member.first == "$and" || member.first == "$or") {
+      if (!member.second.is_array() || member.second.items().empty()) {
+        return fault(member.second, member.first + " takes a list of at least one filter");
+      }
+      Filter branch;
+      branch.op_ = member.first == "$and" ? Op::all_of : Op::any_of;
+      for (const json::Value& item : member.second.items()) {
+        auto parsed = parse_object(item, depth + 1);
+        if (!parsed) return parsed.error();
+        branch.branches_.push_back(std::move(parsed).value());
+      }
+      all.branches_.push_back(std::move(branch));
+    } else if (is_user_reference(member.first)) {
+      return fault(member.second, "unknown operator; the operators are $and, $or, $eq and $contains");
+    } else {
+      auto parsed = parse_field(member);
+      if (!parsed) return parsed.error();
+      all.branches_.push_back(std::move(parsed).value());
+    }
+  }
+  if (all.branches_.size() == 1) return Filter(std::move(all.branches_.front()));
+  return all;
+}
+
+Result<Filter, json::ParseFault> Filter::parse_field(const json::Member& member) {
+  Filter filter;
+  filter.op_ = Op::equal;
+  filter.field_ = member.first;
+  const json::Value* operand = &member.second;
+  if (member.first.empty()) return fault(*operand, "a filter's field name may not be empty");
+  if (operand->is_object()) {
+    if (operand->members().size() != 1) {
+      return fault(*operand, "a field takes exactly one operator, $eq or $contains; combine conditions with $and");
+    }
+    const json::Member& only = operand->members().front();
+    if (only.first == "$contains") {
+      filter.op_ = Op::contains;
+    } else if (only.first != "$eq") {
+      return fault(only.second, "unknown operator; a field takes $eq or $contains");
+    }
+    operand = &only.second;
+  }
+  if (filter.op_ == Op::contains && operand->is_array()) {
+    if (operand->items().empty()) return fault(*operand, "$contains with an empty list would match everything");
+    for (const json::Value& item : operand->items()) {
+      if (!is_usable_operand_literal(item)) return fault(item, "expected a non-empty scalar or a $user reference");
+    }
+  } else if (!is_usable_operand_literal(*operand)) {
+    return fault(*operand,
+                 "expected a non-empty string, a number, true, false, or one of $user.identity, $user.display_name, "
+                 "$user.claims.NAME");
+  }
+  filter.operand_ = *operand;
+  return filter;
+}
+
+Result<Filter> Filter::resolve(const User& user) const {
+  Filter resolved;
+  resolved.op_ = op_;
+  resolved.field_ = field_;
+  for (const Filter& branch : branches_) {
+    auto inner = branch.resolve(user);
+    if (!inner) return inner.error();
+    resolved.branches_.push_back(std::move(inner).value());
+  }
+  if (op_ != Op::equal && op_ != Op::contains) return resolved;
+
+  const auto replaced = [&user](const json::Value& value) {
+    return value.is_string() && is_user_reference(value.as_string()) ? user_value(value.as_string(), user) : value;
+  };
+  if (operand_.is_array()) {
+    resolved.operand_ = json::Value::array();
+    for (const json::Value& item : operand_.items()) {
+      json::Value value = replaced(item);
+      if (!is_usable_scalar(value)) return Error::policy_denied;
+      resolved.operand_.push_back(std::move(value));
+    }
+    return resolved;
+  }
+  resolved.operand_ = replaced(operand_);
+  // A claim that is itself a list may stand behind $contains: all of its items must be held.
+  if (op_ == Op::contains && resolved.operand_.is_array()) {
+    const auto& items = resolved.operand_.items();
+    if (items.empty() || !std::all_of(items.begin(), items.end(), is_usable_scalar)) return Error::policy_denied;
+    return resolved;
+  }
+  if (!is_usable_scalar(resolved.operand_)) return Error::policy_denied;
+  return resolved;
+}
+
+bool Filter::matches(const json::Value& metadata) const {
+  if (!metadata.is_object()) return false;
+  switch (op_) {
+    case Op::all_of:
+      return !branches_.empty() && std::all_of(branches_.begin(), branches_.end(),
+                                               [&](const Filter& branch) { return branch.matches(metadata); });
+    case Op::any_of:
+      return std::any_of(branches_.begin(), branches_.end(),
+                         [&](const Filter& branch) { return branch.matches(metadata); });
+    case Op::equal: {
+      const json::Value* value = metadata.find(field_);
+      return value != nullptr && is_usable_scalar(operand_) && json::equal(*value, operand_);
+    }
+    case Op::contains: {
+      const json::Value* value = metadata.find(field_);
+      if (value == nullptr || !value->is_array()) return false;
+      const auto holds = [&](const json::Value& wanted) {
+        return is_usable_scalar(wanted) &&
+               std::any_of(value->items().begin(), value->items().end(),
+                           [&](const json::Value& item) { return json::equal(item, wanted); });
+      };
+      if (!operand_.is_array()) return holds(operand_);
+      return !operand_.items().empty() && std::all_of(operand_.items().begin(), operand_.items().end(), holds);
+    }
+  }
+  return false;
+}
+
+bool Filter::collect_equalities(std::vector<std::pair<std::string, json::Value>>& out) const {
+  if (op_ == Op::equal) {
+    for (const auto& [field, value] : out) {
+      // The same field twice with different values matches nothing; one search cannot say that.
+      if (field == field_ && !json::equal(value, operand_)) return false;
+    }
+    out.emplace_back(field_, operand_);
+    return true;
+  }
+  return op_ == Op::all_of && std::all_of(branches_.begin(), branches_.end(),
+                                          [&](const Filter& branch) { return branch.collect_equalities(out); });
+}
+
+std::vector<std::pair<std::string, json::Value>> Filter::equalities() const {
+  std::vector<std::pair<std::string, json::Value>> out;
+  if (!collect_equalities(out)) out.clear();
+  return out;
+}
+
+json::Value Filter::to_json() const {
+  json::Value value = json::Value::object();
+  switch (op_) {
+    case Op::equal:
+      value.set(field_, operand_);
+      return value;
+    case Op::contains: {
+      json::Value condition = json::Value::object();
+      condition.set("$contains", operand_);
+      value.set(field_, std::move(condition));
+      return value;
+    }
+    case Op::all_of:
+    case Op::any_of: {
+      json::Value list = json::Value::array();
+      for (const Filter& branch : branches_) list.push_back(branch.to_json());
+      value.set(op_ == Op::all_of ? "$and" : "$or", std::move(list));
+      return value;
+    }
+  }
+  return value;
+}
+
+}  // namespace postern

@@ -1,0 +1,59 @@
+// A condition on an object's metadata, in LangGraph's words: $eq, $contains, $and, $or.
+//
+// The grammar is closed and every doubt denies: an unknown operator, two operators in one place, an
+// empty operand or a claim the user does not have never means "everything" (LangGraph's JS server
+// matches everything in each of these cases).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "json.h"
+#include "postern/result.h"
+#include "postern/user.h"
+
+namespace postern {
+
+// LangGraph's server nests at most two; four leaves room for a policy that composes.
+inline constexpr int filter_depth_max = 4;
+
+class Filter {
+ public:
+  // Parses a policy's filter object. Operands may be "$user.identity", "$user.display_name" or
+  // "$user.claims.NAME[.NAME]"; any other string that starts with "$" is a fault, as is an empty object.
+  [[nodiscard]] static Result<Filter, json::ParseFault> parse(const json::Value& value);
+
+  // The filter for this user, references replaced. Error policy_denied when an operand is missing,
+  // empty or not a scalar (for $contains: a scalar or a list of them).
+  [[nodiscard]] Result<Filter> resolve(const User& user) const;
+
+  // Whether a stored object's metadata fulfils a resolved filter. Metadata that is no object: no.
+  [[nodiscard]] bool matches(const json::Value& metadata) const;
+
+  // For a resolved filter that is a conjunction of equalities: the fields an upstream search can be
+  // asked for (metadata containment, AND). Empty when it is anything else.
+  [[nodiscard]] std::vector<std::pair<std::string, json::Value>> equalities() const;
+
+  // As LangGraph's handlers would return it.
+  [[nodiscard]] json::Value to_json() const;
+
+ private:
+  enum class Op : std::uint8_t { equal, contains, all_of, any_of };
+  [[nodiscard]] static Result<Filter, json::ParseFault> parse_object(const json::Value& value, int depth);
+  [[nodiscard]] static Result<Filter, json::ParseFault> parse_field(const json::Member& member);
+  [[nodiscard]] bool collect_equalities(std::vector<std::pair<std::string, json::Value>>& out) const;
+
+  Op op_ = Op::all_of;
+  std::string field_;
+  json::Value operand_;           // equal: a scalar; contains: a scalar or a list of scalars
+  std::vector<Filter> branches_;  // all_of, any_of: never empty
+};
+
+// The value a reference names, or null. `reference` is a string as it stands in a policy.
+[[nodiscard]] bool is_user_reference(std::string_view text);
+[[nodiscard]] bool is_known_user_reference(std::string_view text);
+[[nodiscard]] json::Value user_value(std::string_view reference, const User& user);
+
+}  // namespace postern

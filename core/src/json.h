@@ -1,0 +1,105 @@
+// Strict JSON, RFC 8259: text in, a tree out; and a tree back to text.
+//
+// Refused while parsing: duplicate member names, invalid UTF-8, lone surrogates, a BOM, nesting and
+// counts over the limits, numbers outside a double's range. Number tokens are kept verbatim, so
+// a tree written again carries the very digits that were read (JavaScript would round big ones).
+// The only file that includes nlohmann/json is json.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postern/result.h"
+
+namespace postern::json {
+
+enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+class Value;
+using Member = std::pair<std::string, Value>;
+
+class Value {
+ public:
+  Value() = default;  // null
+  [[nodiscard]] static Value boolean(bool value);
+  [[nodiscard]] static Value number(std::int64_t value);
+  [[nodiscard]] static Value number_token(std::string token);  // a valid JSON number
+  [[nodiscard]] static Value string(std::string_view value);
+  [[nodiscard]] static Value array();
+  [[nodiscard]] static Value object();
+
+  [[nodiscard]] Kind kind() const { return kind_; }
+  [[nodiscard]] bool is_null() const { return kind_ == Kind::null; }
+  [[nodiscard]] bool is_boolean() const { return kind_ == Kind::boolean; }
+  [[nodiscard]] bool is_number() const { return kind_ == Kind::number; }
+  [[nodiscard]] bool is_string() const { return kind_ == Kind::string; }
+  [[nodiscard]] bool is_array() const { return kind_ == Kind::array; }
+  [[nodiscard]] bool is_object() const { return kind_ == Kind::object; }
+
+  [[nodiscard]] bool as_boolean() const { return boolean_; }            // false unless a boolean
+  [[nodiscard]] const std::string& as_string() const;                   // "" unless a string
+  [[nodiscard]] const std::string& token() const { return text_; }      // a number's digits
+  // The number as an integer, exactly: "10" yes, "1e1" and "1.5" no.
+  [[nodiscard]] std::optional<std::int64_t> as_integer() const;
+  // The number as a double (finite by construction).
+  [[nodiscard]] std::optional<double> as_double() const;
+
+  [[nodiscard]] const std::vector<Value>& items() const { return items_; }      // empty unless an array
+  [[nodiscard]] std::vector<Value>& items() { return items_; }
+  [[nodiscard]] const std::vector<Member>& members() const { return members_; }  // in the text's order
+  [[nodiscard]] std::vector<Member>& members() { return members_; }
+
+  [[nodiscard]] const Value* find(std::string_view name) const;  // nullptr unless an object with it
+  [[nodiscard]] Value* find(std::string_view name);
+  Value& set(std::string_view name, Value value);  // replaces or appends; turns a non-object into one
+  bool remove(std::string_view name);
+  void push_back(Value value);
+
+  // Byte offset in the parsed text where the value (for members: its name) starts; for config errors.
+  [[nodiscard]] std::uint32_t offset() const { return offset_; }
+  void set_offset(std::uint32_t offset) { offset_ = offset; }
+
+ private:
+  Kind kind_ = Kind::null;
+  bool boolean_ = false;
+  std::uint32_t offset_ = 0;
+  std::string text_;
+  std::vector<Value> items_;
+  std::vector<Member> members_;
+};
+
+// Deep equality: objects regardless of member order, numbers by value (1 equals 1.0).
+[[nodiscard]] bool equal(const Value& a, const Value& b);
+
+struct Limits {
+  std::size_t depth_max = 64;
+  std::size_t values_max = 100'000;  // members and items in all; bounds memory per byte of text
+};
+
+struct ParseFault {
+  std::size_t offset = 0;
+  std::string what;  // names the fault, never a value of the text; may name a duplicate member
+};
+
+enum class Comments : std::uint8_t { refuse, skip };
+
+[[nodiscard]] Result<Value, ParseFault> parse(std::string_view text, const Limits& limits = {},
+                                              Comments comments = Comments::refuse);
+
+// Compact JSON. Non-ASCII text stays UTF-8; control characters are escaped.
+[[nodiscard]] std::string write(const Value& value);
+void write_string(std::string& out, std::string_view text);  // quoted and escaped
+
+// 1-based line and column of an offset.
+struct Place {
+  unsigned line = 1;
+  unsigned column = 1;
+};
+[[nodiscard]] Place place_of(std::string_view text, std::size_t offset);
+
+}  // namespace postern::json

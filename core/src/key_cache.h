@@ -1,0 +1,142 @@
+// One issuer's keys over time: a pure state machine driven by `now` and fetch results; it never fetches.
+//
+//   age of the set                      what find() does                       what due() does
+//   under max_age - refresh_ahead       answers                                nothing
+//   under max_age                       answers, also while it is refreshed    hands out the refresh
+//   under max_age + stale_seconds_max   asks the issuer first; answers from    retries, backing off
+//                                       the old set once that failed or is slow
+//   over that                           unavailable until a fetch succeeds     retries, backing off
+//
+// Unavailable is 503, not 401: the caller's token may be good. A set replaces the last one, never merges: a removed
+// key stops working at the next refresh, and within max_age unless the issuer fails.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "jwk.h"
+#include "postern/step.h"
+#include "postern/time.h"
+
+namespace postern {
+
+// A provider's metadata has about 60 members; the largest seen are under 10 KiB.
+inline constexpr std::size_t discovery_bytes_max = 64 * 1024;
+// Unknown kids that a fresh set was searched for in vain: 256 of at most kid_bytes_max bytes are 64 KiB.
+inline constexpr std::size_t unknown_kids_max = 256;
+// A minute: longer would lock out a key that is published just after its first token was sent.
+inline constexpr std::int64_t unknown_kid_seconds = 60;
+
+struct KeyCacheRules {
+  std::string issuer;
+  std::string jwks_uri;        // "" : discovery at issuer + /.well-known/openid-configuration (OpenID Connect Discovery 4)
+  std::vector<std::string> jwks_origins;  // a discovered jwks_uri must be on the issuer's origin or one of these
+  std::int64_t max_age_seconds = 600;        // Supabase's edge caches 10 min; Cache-Control may shorten it to 60 s
+  std::int64_t refresh_ahead_seconds = 60;   // before max_age, due() hands out a refresh
+  std::int64_t stale_seconds_max = 3600;     // after max_age: used while the issuer fails, then unavailable
+  std::int64_t retry_seconds_min = 1;        // back-off after a failed fetch, doubling
+  std::int64_t retry_seconds_max = 60;
+  // Unknown kids: a bucket of fetches that only unknown kids draw from; good tokens never wait for it.
+  int unknown_kid_burst = 3;
+  std::int64_t unknown_kid_refill_seconds = 10;
+  std::int64_t wait_ms_max = 2000;           // how long a waiter waits for another's fetch
+  std::int64_t fetch_time_limit_ms = 5000;
+};
+
+class KeyCache {
+ public:
+  struct Unavailable { std::int64_t retry_after_seconds; };
+  struct Found { const Jwk* key; };  // valid until the next give()
+  using Answer = std::variant<Found, Fetch, Wait, Unavailable, Error>;
+
+  KeyCache(KeyCacheRules rules, std::uint32_t issuer_index);
+  // Keys that stand in the configuration: never fetched, never stale. Looked up before fetched ones.
+  void add_static_keys(std::vector<Jwk> keys);
+
+  // The key for a token's header, or what must happen first. `first_asked`: when this exchange first asked
+  // (a waiter past wait_ms_max gets its own Fetch, counted by the bucket).
+  [[nodiscard]] Answer find(std::string_view kid, const Jwa& alg, Time first_asked, Time now);
+
+  // The answer to one of this cache's fetches; false when the id is not one under way. Refuses, keeping the set it
+  // has: any status but 200, a body over the limit, a set that parse_jwk_set refuses; for discovery another `issuer`,
+  // a jwks_uri that is not https (http: loopback only) or on an origin that is not the issuer's or a listed one.
+  bool give(std::uint64_t fetch_id, const IncomingResponse& response, Time now);
+  // Whoever carried this fetch is gone: it is handed out again, to the next that would wait for it.
+  void abandon(std::uint64_t fetch_id);
+
+  // A refresh that should start now (handed out once), and when to ask again. The first set is not fetched ahead:
+  // that is for the first token.
+  [[nodiscard]] std::optional<Fetch> due(Time now);
+  [[nodiscard]] Time due_at() const;
+
+  // Grows with every set that differs from the last one.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+  // For logs: why the last fetch was of no use; "" after a good one. Holds names and numbers, never a value.
+  [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
+  // For logs: the keys of the set in use that are not.
+  [[nodiscard]] const std::vector<JwkFault>& skipped() const { return skipped_; }
+
+ private:
+  enum class Age : std::uint8_t { none, fresh, old, dead };
+  // An attempt to get a newer set: one fetch, or discovery and then one fetch.
+  struct Flight {
+    std::uint64_t fetch_id = 0;
+    FetchPurpose purpose = FetchPurpose::keys;
+    std::string url;
+    bool handed_out = false;
+    std::optional<Time> started;  // when it was first handed out: what it brings is at least this new
+    Time deadline;                // when its carrier is taken for lost
+  };
+  struct UnknownKid {
+    std::string kid;
+    KeyKind kind;
+    Time learned;
+  };
+
+  [[nodiscard]] Age age(Time now) const;
+  [[nodiscard]] Time refresh_at() const;
+  [[nodiscard]] bool backing_off(Time now) const;
+  [[nodiscard]] std::int64_t retry_after_seconds(Time until, Time now) const;
+  void expire(Time now);
+  void fail(std::string why, Time now);
+  Flight& begin_flight();
+  [[nodiscard]] Fetch hand_out(Flight& flight, Time now);
+  [[nodiscard]] Answer join(Time first_asked, Time now);
+  [[nodiscard]] Answer find_unknown(std::string_view kid, KeyKind kind, Time first_asked, Time now);
+  [[nodiscard]] bool take_token(Time now);
+  [[nodiscard]] bool known_unknown(std::string_view kid, KeyKind kind, Time now);
+  void remember_unknown(std::string_view kid, KeyKind kind, Time now);
+  [[nodiscard]] bool outdated(const Flight& flight, Time now) const;
+  void take_discovery(const IncomingResponse& response, Time now);
+  void take_keys(Time started, const IncomingResponse& response, Time now);
+
+  KeyCacheRules rules_;
+  std::uint64_t last_fetch_id_;
+  std::vector<Jwk> static_keys_;
+
+  bool has_set_ = false;
+  std::vector<Jwk> keys_;
+  std::array<std::uint8_t, 32> body_digest_{};  // an unchanged reply keeps the imported keys and their tables
+  std::vector<JwkFault> skipped_;
+  Time fetched_at_;                             // when the fetch was handed out: a set is never taken for too young
+  std::int64_t max_age_seconds_ = 0;            // of this set
+  std::uint64_t generation_ = 0;
+
+  std::string discovered_jwks_uri_;
+  std::vector<Flight> flights_;
+  int failures_ = 0;
+  Time retry_at_;
+  std::string last_fault_;
+
+  std::int64_t tokens_ = 0;
+  Time refilled_at_;
+  std::deque<UnknownKid> unknown_kids_;
+};
+
+}  // namespace postern

@@ -1,0 +1,27 @@
+// Why a request is refused, with what a client may be told about it.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "postern/error.h"
+
+namespace postern {
+
+struct Refusal {
+  Error error;
+  std::string detail;  // "": the error's own sentence. Names fields and parameters, never values
+  std::string allow;   // the methods that are accepted, for method_not_allowed
+};
+
+// `text` in quotes when it is short and plain enough to be repeated in an error, else "(unprintable)".
+[[nodiscard]] inline std::string printable_name(std::string_view text) {
+  const bool plain = !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.' ||
+           c == ':' || c == '*';
+  });
+  return plain ? "\"" + std::string(text) + "\"" : "(unprintable)";
+}
+
+}  // namespace postern

@@ -1,0 +1,209 @@
+#include "rewrite.h"
+
+#include <algorithm>
+#include <array>
+
+namespace postern {
+namespace {
+
+// RunnableConfig keys a client may set. callbacks and the rest of RunnableConfig mean nothing over HTTP.
+constexpr std::array<std::string_view, 6> config_keys = {"tags",         "recursion_limit", "configurable",
+                                                         "metadata",     "run_name",        "max_concurrency"};
+constexpr std::array<std::string_view, 3> command_keys = {"resume", "update", "goto"};
+
+// Keys of config.configurable and context that LangGraph's server writes or trusts (who the user is, which
+// thread, which checkpoint). A server without auth keeps whatever a client puts there.
+constexpr std::array<std::string_view, 7> reserved_keys = {"user_id",       "checkpoint_id",  "checkpoint_ns",
+                                                           "checkpoint_map", "run_id",         "assistant_id",
+                                                           "langgraph_request_id"};
+constexpr std::array<std::string_view, 2> reserved_prefixes = {"langgraph_auth_", "__"};
+
+template <std::size_t N>
+bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
+  return std::find(names.begin(), names.end(), text) != names.end();
+}
+
+bool has_reserved_prefix(std::string_view key) {
+  return std::any_of(reserved_prefixes.begin(), reserved_prefixes.end(),
+                     [&](std::string_view prefix) { return key.starts_with(prefix); });
+}
+bool is_reserved(std::string_view key) { return is_one_of(key, reserved_keys) || has_reserved_prefix(key); }
+
+Refusal not_accepted(const std::string& where, std::string_view key) {
+  return {Error::field_not_accepted, "the field " + where + printable_name(key) + " is not accepted on this route", {}};
+}
+
+Refusal wrong_type(const std::string& where, std::string_view key, std::string_view wanted) {
+  return {Error::field_malformed,
+          "the field " + where + printable_name(key) + " must be " + std::string(wanted),
+          {}};
+}
+
+// A thread_id anywhere inside must be the path's: the Python server merges a checkpoint over the path.
+bool names_other_thread(const json::Value& value, std::string_view thread_id) {
+  if (value.is_array()) {
+    return std::any_of(value.items().begin(), value.items().end(),
+                       [&](const json::Value& item) { return names_other_thread(item, thread_id); });
+  }
+  for (const json::Member& member : value.members()) {
+    if (member.first == "thread_id") {
+      if (!member.second.is_null() && (!member.second.is_string() || member.second.as_string() != thread_id)) return true;
+    } else if (names_other_thread(member.second, thread_id)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::optional<Refusal> check_reserved(const json::Value& object, const std::string& where, const RouteMatch& match) {
+  for (const json::Member& member : object.members()) {
+    if (is_reserved(member.first)) return not_accepted(where, member.first);
+    // RemoteGraph repeats the thread's id here; it may say nothing else.
+    if (member.first == "thread_id" &&
+        (!member.second.is_string() || member.second.as_string() != match.thread_id)) {
+      return wrong_type(where, member.first, "the thread of the path");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> check_config(const json::Value& config, const RouteMatch& match) {
+  for (const json::Member& member : config.members()) {
+    if (!is_one_of(member.first, config_keys)) return not_accepted("config.", member.first);
+    const bool object_wanted = member.first == "configurable" || member.first == "metadata";
+    if (object_wanted && !member.second.is_object() && !member.second.is_null()) {
+      return wrong_type("config.", member.first, "an object");
+    }
+    if (member.first == "configurable") {
+      if (auto refusal = check_reserved(member.second, "config.configurable.", match)) return refusal;
+    }
+    // RemoteGraph copies configurable into metadata: labels for tracing, but never who the user is.
+    if (member.first == "metadata") {
+      for (const json::Member& label : member.second.members()) {
+        if (has_reserved_prefix(label.first)) return not_accepted("config.metadata.", label.first);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_string_list(const json::Value& value) {
+  return value.is_array() && std::all_of(value.items().begin(), value.items().end(),
+                                         [](const json::Value& item) { return item.is_string(); });
+}
+
+std::optional<Refusal> check_field(const Field& field, const json::Value& value, const RouteMatch& match) {
+  const auto must_be = [&](std::string_view wanted) { return wrong_type("", field.name, wanted); };
+  // The SDKs leave out what is not set; other clients send null for it. assistant_id has no absent form.
+  if (value.is_null()) {
+    if (field.kind == FieldKind::assistant) return must_be("a graph's name or an assistant's id");
+    return std::nullopt;
+  }
+  switch (field.kind) {
+    case FieldKind::any:
+      return std::nullopt;
+    case FieldKind::string:
+      return value.is_string() ? std::nullopt : std::optional(must_be("a string"));
+    case FieldKind::integer: {
+      const auto number = value.as_integer();
+      return number && *number >= 0 ? std::nullopt : std::optional(must_be("a whole number, 0 or more"));
+    }
+    case FieldKind::boolean:
+      return value.is_boolean() ? std::nullopt : std::optional(must_be("true or false"));
+    case FieldKind::object:
+    case FieldKind::metadata:
+      return value.is_object() ? std::nullopt : std::optional(must_be("an object"));
+    case FieldKind::array:
+      return value.is_array() ? std::nullopt : std::optional(must_be("a list"));
+    case FieldKind::string_or_array:
+      return value.is_string() || is_string_list(value) ? std::nullopt : std::optional(must_be("a string or a list of strings"));
+    case FieldKind::uuid:
+      return value.is_string() && is_uuid(value.as_string()) ? std::nullopt
+                                                             : std::optional(must_be("a lower-case UUID with dashes"));
+    case FieldKind::ids: {
+      const bool good = is_string_list(value) && std::all_of(value.items().begin(), value.items().end(),
+                                                             [](const json::Value& id) { return is_uuid(id.as_string()); });
+      return good ? std::nullopt : std::optional(must_be("a list of lower-case UUIDs with dashes"));
+    }
+    case FieldKind::select:
+      return is_string_list(value) ? std::nullopt : std::optional(must_be("a list of strings"));
+    case FieldKind::assistant: {
+      const bool good = value.is_string() && (is_uuid(value.as_string()) || is_graph_name(value.as_string()));
+      return good ? std::nullopt : std::optional(must_be("a graph's name or an assistant's id (a lower-case UUID)"));
+    }
+    case FieldKind::config:
+      if (!value.is_object()) return must_be("an object");
+      return check_config(value, match);
+    case FieldKind::context:
+      if (!value.is_object()) return must_be("an object");
+      return check_reserved(value, "context.", match);
+    case FieldKind::command:
+      if (!value.is_object()) return must_be("an object");
+      for (const json::Member& member : value.members()) {
+        if (!is_one_of(member.first, command_keys)) return not_accepted("command.", member.first);
+      }
+      return std::nullopt;
+    case FieldKind::checkpoint:
+      if (!value.is_object() && !value.is_string()) return must_be("a checkpoint");
+      if (names_other_thread(value, match.thread_id)) return wrong_type(std::string(field.name) + ".", "thread_id", "the thread of the path");
+      return std::nullopt;
+  }
+  return must_be("something else");
+}
+
+// body[name] as an object, made when absent or null.
+json::Value& object_member(json::Value& body, std::string_view name) {
+  json::Value* member = body.find(name);
+  if (member == nullptr || !member->is_object()) {
+    body.set(name, json::Value::object());
+    member = body.find(name);
+  }
+  return *member;
+}
+
+}  // namespace
+
+std::optional<Refusal> check_body(const json::Value& body, const RouteMatch& match) {
+  if (!body.is_object()) return Refusal{Error::body_malformed, "the body must be a JSON object", {}};
+  const auto& fields = match.route->body;
+  for (const json::Member& member : body.members()) {
+    const auto field = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == member.first; });
+    if (field == fields.end()) return not_accepted("", member.first);
+    if (auto refusal = check_field(*field, member.second, match)) return refusal;
+  }
+  const bool needs_assistant =
+      std::any_of(fields.begin(), fields.end(), [](const Field& f) { return f.kind == FieldKind::assistant; });
+  if (needs_assistant && body.find("assistant_id") == nullptr) {
+    return Refusal{Error::field_malformed, "the field \"assistant_id\" is missing", {}};
+  }
+  return std::nullopt;
+}
+
+void stamp_metadata(json::Value& body, const Stamp& stamp) {
+  if (stamp.empty()) return;
+  json::Value& metadata = object_member(body, "metadata");
+  json::Value* config = body.find("config");
+  json::Value* config_metadata = config == nullptr ? nullptr : config->find("metadata");
+  for (const auto& [field, value] : stamp) {
+    metadata.set(field, value);
+    if (config_metadata != nullptr && config_metadata->find(field) != nullptr) config_metadata->set(field, value);
+  }
+}
+
+void require_metadata(json::Value& body, const std::vector<std::pair<std::string, json::Value>>& equalities) {
+  json::Value& metadata = object_member(body, "metadata");
+  for (const auto& [field, value] : equalities) metadata.set(field, value);
+}
+
+bool select_metadata(json::Value& body) {
+  json::Value* select = body.find("select");
+  if (select == nullptr || !select->is_array()) return false;
+  const auto& items = select->items();
+  if (std::any_of(items.begin(), items.end(), [](const json::Value& item) { return item.as_string() == "metadata"; })) {
+    return false;
+  }
+  select->push_back(json::Value::string("metadata"));
+  return true;
+}
+
+}  // namespace postern

@@ -1,0 +1,50 @@
+// The configuration's text -> Settings: everything checked, defaults filled in, presets spelled out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "claims.h"
+#include "jwk.h"
+#include "key_cache.h"
+#include "policy.h"
+#include "postern/config.h"
+#include "postern/request.h"
+
+namespace postern {
+
+struct IssuerSettings {
+  ClaimRules claims;
+  KeyCacheRules keys;
+  std::vector<const Jwa*> algorithms;  // what a token of this issuer may use; never empty
+  std::vector<Jwk> static_keys;        // `keys` and `symmetric_keys` of the configuration
+  bool fetches_keys = true;            // false: static keys only
+};
+
+struct UpstreamSettings {
+  std::string url;  // scheme://host[:port][/base], no trailing slash
+  std::vector<Header> headers;
+  std::vector<std::string> graphs;  // graph names that may be run; empty: any name
+};
+
+struct LimitSettings {
+  // 10 MiB: LangGraph inputs are messages and files as base64; a proxy in front usually allows less.
+  std::size_t body_bytes_max = 10 * 1024 * 1024;
+  // 16 MiB: a page of threads with their values. Over it the client gets 502, never an unread reply.
+  std::size_t reply_bytes_max = 16 * 1024 * 1024;
+  std::int64_t upstream_time_limit_ms = 60'000;
+};
+
+struct Settings {
+  std::vector<IssuerSettings> issuers;
+  UpstreamSettings upstream;
+  Policy policy;
+  LimitSettings limits;
+  std::vector<std::string> warnings;
+};
+
+[[nodiscard]] Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment);
+
+}  // namespace postern

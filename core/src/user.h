@@ -1,0 +1,13 @@
+// Claims -> User, LangGraph's shape.
+#pragma once
+
+#include "claims.h"
+#include "postern/user.h"
+
+namespace postern {
+
+// identity from the issuer's identity claim; display_name from `name`; permissions from `permissions` (a
+// list of strings) and `scope` (RFC 8693 4.2: space-delimited). A claim of another type gives nothing.
+[[nodiscard]] User make_user(const Claims& claims);
+
+}  // namespace postern

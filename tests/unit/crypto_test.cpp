@@ -1,0 +1,291 @@
+#include "crypto.h"
+
+#include <gtest/gtest.h>
+#include <openssl/bn.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base64url.h"
+#include "json.h"
+#include "support/sign.h"
+
+namespace postern::crypto {
+namespace {
+
+using namespace std::string_literals;
+using testing::make_key;
+using testing::SigningKey;
+
+const std::vector<std::string_view> asymmetric = {"RS256", "RS384", "RS512", "PS256",  "PS384",
+                                                  "PS512", "ES256", "ES384", "ES512", "ES256K"};
+
+std::string member(const SigningKey& key, std::string_view name) {
+  const auto jwk = json::parse(testing::public_jwk(key));
+  return base64url::decode(jwk.value().find(name)->as_string()).value();
+}
+
+Result<Key, KeyFault> import(const SigningKey& key) {
+  const Jwa& jwa = *find_jwa(key.alg);
+  switch (jwa.scheme) {
+    case Scheme::hmac:
+      return import_symmetric(key.secret, jwa.signature_bytes);
+    case Scheme::rsa_pkcs1:
+    case Scheme::rsa_pss:
+      return import_rsa(member(key, "n"), member(key, "e"));
+    default:
+      return import_ec(jwa.key_kind, member(key, "x"), member(key, "y"));
+  }
+}
+
+KeyFault fault(Result<Key, KeyFault> result) {
+  EXPECT_FALSE(result.ok());
+  return result.ok() ? KeyFault::unsupported : result.error();
+}
+
+TEST(Crypto, WhatOpensslSignsVerifies) {
+  std::vector<std::string_view> all = {"HS256", "HS384", "HS512"};
+  all.insert(all.end(), asymmetric.begin(), asymmetric.end());
+  for (const std::string_view alg : all) {
+    SCOPED_TRACE(alg);
+    const Jwa& jwa = *find_jwa(alg);
+    const SigningKey signer = make_key(alg);
+    auto key = import(signer);
+    ASSERT_TRUE(key.ok());
+    EXPECT_EQ(key->kind(), jwa.key_kind);
+    for (const std::string& input : {""s, "a"s, std::string(1000, 'x'), "\0\xff"s}) {
+      const std::string signature = testing::sign_bytes(input, signer);
+      EXPECT_EQ(signature.size(), key->signature_bytes(jwa));
+      EXPECT_TRUE(verify(key.value(), jwa, input, signature));
+      EXPECT_FALSE(verify(key.value(), jwa, input + "x", signature));
+      EXPECT_FALSE(verify(key.value(), jwa, input, signature + "\0"s));
+      EXPECT_FALSE(verify(key.value(), jwa, input, "\0"s + signature));
+      EXPECT_FALSE(verify(key.value(), jwa, input, signature.substr(1)));
+      EXPECT_FALSE(verify(key.value(), jwa, input, signature.substr(0, signature.size() - 1)));
+      EXPECT_FALSE(verify(key.value(), jwa, input, ""));
+      EXPECT_FALSE(verify(key.value(), jwa, input, std::string(signature.size(), '\0')));
+      EXPECT_FALSE(verify(key.value(), jwa, input, std::string(signature.size(), '\xff')));
+    }
+    // Another key of the same kind.
+    auto other = import(make_key(alg));
+    EXPECT_FALSE(verify(other.value(), jwa, "a", testing::sign_bytes("a", signer)));
+  }
+}
+
+TEST(Crypto, AKeyServesOnlyRowsOfItsKind) {
+  const SigningKey rsa = make_key("RS256");
+  const SigningKey ec = make_key("ES256");
+  auto rsa_key = import(rsa);
+  auto ec_key = import(ec);
+  const std::string rsa_signature = testing::sign_bytes("a", rsa);
+  const std::string ec_signature = testing::sign_bytes("a", ec);
+  for (const std::string_view alg : {"HS256", "HS384", "HS512", "ES256", "ES384", "ES512", "ES256K"}) {
+    EXPECT_FALSE(verify(rsa_key.value(), *find_jwa(alg), "a", rsa_signature)) << alg;
+  }
+  for (const std::string_view alg : {"HS256", "RS256", "PS256", "ES384", "ES512", "ES256K"}) {
+    EXPECT_FALSE(verify(ec_key.value(), *find_jwa(alg), "a", ec_signature)) << alg;
+  }
+  // The same RSA key, another scheme or hash.
+  for (const std::string_view alg : {"RS384", "RS512", "PS256", "PS384", "PS512"}) {
+    EXPECT_FALSE(verify(rsa_key.value(), *find_jwa(alg), "a", rsa_signature)) << alg;
+  }
+  // libjwt CVE-2026-44699 and many others: the public key's bytes as an HMAC secret.
+  const SigningKey confused = testing::make_symmetric_key("HS256", "", member(rsa, "n"));
+  EXPECT_FALSE(verify(rsa_key.value(), *find_jwa("HS256"), "a", testing::sign_bytes("a", confused)));
+}
+
+// CVE-2022-21449: r = s = 0 verified everything in Java 15 to 18.
+TEST(Crypto, EcdsaRefusesValuesOutsideTheGroup) {
+  struct Order {
+    std::string_view alg;
+    std::string hex;
+  };
+  const std::vector<Order> orders = {
+      {"ES256", "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"},
+      {"ES384", "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973"},
+      {"ES512",
+       "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47"
+       "aebb6fb71e91386409"},
+      {"ES256K", "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"}};
+  for (const Order& order : orders) {
+    SCOPED_TRACE(order.alg);
+    const Jwa& jwa = *find_jwa(order.alg);
+    const SigningKey signer = make_key(order.alg);
+    auto key = import(signer);
+    const std::string good = testing::sign_bytes("a", signer);
+    const std::size_t half = good.size() / 2;
+    std::string n;
+    for (std::size_t i = 0; i < order.hex.size(); i += 2) {
+      n += static_cast<char>(std::stoi(order.hex.substr(i, 2), nullptr, 16));
+    }
+    ASSERT_EQ(n.size(), half);
+    std::string past_n = n;
+    past_n.back() = static_cast<char>(past_n.back() + 1);
+    const std::string zero(half, '\0');
+    const std::string all_ones(half, '\xff');
+    for (const std::string& bad : {zero, n, past_n, all_ones}) {
+      EXPECT_FALSE(verify(key.value(), jwa, "a", bad + good.substr(half)));
+      EXPECT_FALSE(verify(key.value(), jwa, "a", good.substr(0, half) + bad));
+      EXPECT_FALSE(verify(key.value(), jwa, "a", bad + bad));
+    }
+    EXPECT_TRUE(verify(key.value(), jwa, "a", good));
+  }
+}
+
+TEST(Crypto, RsaKeysOfOtherSizesAreRefused) {
+  const std::string e = "\x01\0\x01"s;
+  EXPECT_EQ(fault(import_rsa("", e)), KeyFault::rsa_modulus_size);
+  const SigningKey small = testing::make_rsa_key("RS256", "", 1024, 65537);
+  EXPECT_EQ(fault(import(small)), KeyFault::rsa_modulus_size);
+  const SigningKey almost = testing::make_rsa_key("RS256", "", 2047, 65537);
+  EXPECT_EQ(fault(import(almost)), KeyFault::rsa_modulus_size);
+  EXPECT_TRUE(import(testing::make_rsa_key("RS256", "", 2049, 65537)).ok());
+
+  // Any odd number will do where only the size is looked at.
+  std::string large(1024, '\xa5');
+  EXPECT_TRUE(import_rsa(large, e).ok());
+  EXPECT_EQ(fault(import_rsa("\x01" + large, e)), KeyFault::rsa_modulus_size);
+  EXPECT_EQ(fault(import_rsa("\0"s + std::string(256, '\xa5'), e)), KeyFault::rsa_modulus_size);
+  EXPECT_EQ(fault(import_rsa(std::string(100'000, '\xa5'), e)), KeyFault::rsa_modulus_size);
+  large.back() = '\xa4';
+  EXPECT_EQ(fault(import_rsa(large, e)), KeyFault::rsa_modulus_even);
+}
+
+TEST(Crypto, RsaSizesInBetweenVerify) {
+  for (const unsigned bits : {2049U, 2055U, 3072U}) {
+    for (const std::string_view alg : {"RS256", "PS512"}) {
+      const SigningKey signer = testing::make_rsa_key(alg, "", bits, 65537);
+      auto key = import(signer);
+      ASSERT_TRUE(key.ok());
+      EXPECT_TRUE(verify(key.value(), *find_jwa(alg), "a", testing::sign_bytes("a", signer))) << alg << " " << bits;
+    }
+  }
+}
+
+TEST(Crypto, RsaExponentsThatAreWeakOrDearAreRefused) {
+  const std::string n = member(make_key("RS256"), "n");
+  for (const std::string& e : {""s, "\0"s, "\x01"s, "\x02"s, "\x03"s, "\x11"s, "\xff\xff"s, "\x01\0\0"s, "\x01\0\x02"s,
+                               "\0\x01\0\x01"s, "\x01\0\0\0\0\0\0\0\x01"s, std::string(256, '\xff')}) {
+    EXPECT_EQ(fault(import_rsa(n, e)), KeyFault::rsa_exponent);
+  }
+  EXPECT_TRUE(import_rsa(n, "\x01\0\x01"s).ok());
+  EXPECT_TRUE(import_rsa(n, "\x01\0\x03"s).ok());
+  EXPECT_TRUE(import_rsa(n, std::string(8, '\xff')).ok());
+  EXPECT_EQ(fault(import(testing::make_rsa_key("RS256", "", 2048, 3))), KeyFault::rsa_exponent);
+}
+
+// CVE-2017-15361. The modulus is made to be a power of 65537 modulo the primes up to 167, as the faulty
+// generator's are; one step away it is not.
+TEST(Crypto, RsaModuliOfTheRocaFamilyAreRefused) {
+  using Number = std::unique_ptr<BIGNUM, decltype(&BN_free)>;
+  const std::unique_ptr<BN_CTX, decltype(&BN_CTX_free)> context(BN_CTX_new(), BN_CTX_free);
+  const Number primorial(BN_new(), BN_free);
+  BN_set_word(primorial.get(), 1);
+  for (unsigned long p = 2; p <= 167; ++p) {
+    bool prime = true;
+    for (unsigned long d = 2; d * d <= p; ++d) prime = prime && p % d != 0;
+    if (prime) BN_mul_word(primorial.get(), p);
+  }
+  const auto bytes = [](const BIGNUM* number) {
+    std::string out(static_cast<std::size_t>(BN_num_bytes(number)), '\0');
+    BN_bn2bin(number, reinterpret_cast<unsigned char*>(out.data()));
+    return out;
+  };
+  const std::string e = "\x01\0\x01"s;
+  for (unsigned long power = 1; power < 200; power += 7) {
+    const Number generator(BN_new(), BN_free);
+    const Number exponent(BN_new(), BN_free);
+    const Number residue(BN_new(), BN_free);
+    const Number modulus(BN_new(), BN_free);
+    BN_set_word(generator.get(), 65537);
+    BN_set_word(exponent.get(), power);
+    BN_mod_exp(residue.get(), generator.get(), exponent.get(), primorial.get(), context.get());
+    // residue + primorial * (a random number of the missing bits)
+    BN_rand(modulus.get(), 2050 - BN_num_bits(primorial.get()), BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY);
+    BN_mul(modulus.get(), modulus.get(), primorial.get(), context.get());
+    BN_add(modulus.get(), modulus.get(), residue.get());
+    EXPECT_EQ(fault(import_rsa(bytes(modulus.get()), e)), KeyFault::rsa_weak);
+    BN_add_word(modulus.get(), 2);
+    EXPECT_TRUE(import_rsa(bytes(modulus.get()), e).ok());
+  }
+}
+
+TEST(Crypto, EcPointsMustBeOnTheCurveAndOfItsLength) {
+  for (const std::string_view alg : {"ES256", "ES384", "ES512", "ES256K"}) {
+    SCOPED_TRACE(alg);
+    const KeyKind kind = find_jwa(alg)->key_kind;
+    const SigningKey signer = make_key(alg);
+    const std::string x = member(signer, "x");
+    const std::string y = member(signer, "y");
+    EXPECT_TRUE(import_ec(kind, x, y).ok());
+    EXPECT_EQ(fault(import_ec(kind, x.substr(1), y)), KeyFault::point_size);
+    EXPECT_EQ(fault(import_ec(kind, x, y.substr(1))), KeyFault::point_size);
+    EXPECT_EQ(fault(import_ec(kind, "\0"s + x, y)), KeyFault::point_size);
+    EXPECT_EQ(fault(import_ec(kind, x, y + "\0"s)), KeyFault::point_size);
+    EXPECT_EQ(fault(import_ec(kind, "", "")), KeyFault::point_size);
+    const std::string zero(x.size(), '\0');
+    EXPECT_EQ(fault(import_ec(kind, zero, zero)), KeyFault::point_not_on_curve);
+    EXPECT_EQ(fault(import_ec(kind, x, zero)), KeyFault::point_not_on_curve);
+    EXPECT_EQ(fault(import_ec(kind, std::string(x.size(), '\xff'), y)), KeyFault::point_not_on_curve);
+    EXPECT_EQ(fault(import_ec(kind, y, x)), KeyFault::point_not_on_curve);
+    for (std::size_t bit = 0; bit < 8 * y.size(); ++bit) {
+      std::string flipped = y;
+      flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+      EXPECT_EQ(fault(import_ec(kind, x, flipped)), KeyFault::point_not_on_curve);
+    }
+  }
+  // x and x + p name the same point, but only x is a coordinate (P-521 leaves room for both in 66 bytes).
+  const SigningKey p521 = make_key("ES512");
+  std::string x = member(p521, "x");
+  unsigned carry = 0;
+  for (std::size_t i = x.size(); i-- > 0;) {  // p = 2^521 - 1
+    const unsigned sum = static_cast<unsigned char>(x[i]) + (i == 0 ? 0x01U : 0xffU) + carry;
+    x[i] = static_cast<char>(sum);
+    carry = sum >> 8U;
+  }
+  EXPECT_EQ(fault(import_ec(KeyKind::ec_p521, x, member(p521, "y"))), KeyFault::point_not_on_curve);
+
+  // A point of one curve under the name of another of the same size.
+  const SigningKey p256 = make_key("ES256");
+  EXPECT_EQ(fault(import_ec(KeyKind::ec_secp256k1, member(p256, "x"), member(p256, "y"))), KeyFault::point_not_on_curve);
+  for (const KeyKind kind : {KeyKind::symmetric, KeyKind::rsa, KeyKind::ed25519}) {
+    EXPECT_EQ(fault(import_ec(kind, member(p256, "x"), member(p256, "y"))), KeyFault::unsupported);
+  }
+}
+
+// RFC 7518 3.2; fast-jwt CVE-2026-44351 accepted an empty secret.
+TEST(Crypto, ShortSecretsAreRefused) {
+  EXPECT_EQ(fault(import_symmetric("", 0)), KeyFault::secret_too_short);
+  EXPECT_EQ(fault(import_symmetric(std::string(31, 'k'), 32)), KeyFault::secret_too_short);
+  EXPECT_TRUE(import_symmetric(std::string(32, 'k'), 32).ok());
+  EXPECT_TRUE(import_symmetric(std::string(5000, 'k'), 64).ok());
+}
+
+TEST(Crypto, KeysCanBeMoved) {
+  const SigningKey signer = make_key("ES256");
+  std::vector<Key> keys;
+  keys.push_back(std::move(import(signer).value()));
+  keys.push_back(std::move(import(make_key("RS256")).value()));
+  keys.push_back(std::move(import(make_key("HS256")).value()));
+  std::swap(keys[0], keys[2]);
+  EXPECT_TRUE(verify(keys[2], *find_jwa("ES256"), "a", testing::sign_bytes("a", signer)));
+}
+
+TEST(Crypto, Sha256) {
+  const auto digest = sha256("abc");  // FIPS 180-4, example B.1
+  EXPECT_EQ(base64url::encode(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size())),
+            "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+}
+
+TEST(Crypto, ConstantTimeEquality) {
+  EXPECT_TRUE(equal_constant_time("", ""));
+  EXPECT_TRUE(equal_constant_time("abc", "abc"));
+  EXPECT_FALSE(equal_constant_time("abc", "abd"));
+  EXPECT_FALSE(equal_constant_time("abc", "ab"));
+  EXPECT_FALSE(equal_constant_time("abc", ""));
+}
+
+}  // namespace
+}  // namespace postern::crypto

@@ -1,0 +1,198 @@
+// What the case files cannot say: hosts that answer wrongly, waiters, and explain.
+#include "postern/gate.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "json.h"
+
+namespace postern {
+namespace {
+
+constexpr const char* thread = "/threads/11111111-1111-4111-8111-111111111111";
+
+const json::Value& tokens() {
+  static const json::Value parsed = [] {
+    std::ifstream in(std::string(POSTERN_CASES_DIR) + "/tokens.json");
+    std::stringstream text;
+    text << in.rdbuf();
+    return json::parse(text.str()).value();
+  }();
+  return parsed;
+}
+
+Time now() { return Time{tokens().find("now")->as_integer().value() * 1000}; }
+
+std::string bearer(std::string_view name) { return "Bearer " + tokens().find("tokens")->find(name)->as_string(); }
+
+std::string config(bool remote) {
+  const std::string keys = remote ? R"("jwks_uri":"https://idp.example/jwks")" : "\"keys\":" + json::write(*tokens().find("jwks"));
+  return R"({"issuers":[{"issuer":"https://idp.example/auth/v1","audience":"agents",)" + keys +
+         R"(}],"upstream":{"url":"http://127.0.0.1:2024"}})";
+}
+
+Gate make_gate(bool remote = false) {
+  auto gate = Gate::create(config(remote));
+  EXPECT_TRUE(gate.ok()) << gate.error().text();
+  return std::move(gate).value();
+}
+
+std::unique_ptr<Exchange> open(Gate& gate, std::string_view method, std::string_view target, std::string_view token) {
+  const std::string value = bearer(token);
+  const HeaderView header{"authorization", value};
+  return gate.open(RequestHead{method, target, &header, 1}, now());
+}
+
+int status_of(const Step& step) {
+  const auto* respond = std::get_if<Respond>(&step.action);
+  return respond == nullptr ? 0 : respond->status;
+}
+
+TEST(Gate, AHostThatAnswersAnotherStepNeverForwards) {
+  Gate gate = make_gate();
+  {
+    auto exchange = open(gate, "POST", "/threads", "alice");
+    const Step step = exchange->next(now());
+    ASSERT_TRUE(std::holds_alternative<ReadBody>(step.action));
+    exchange->give(step.step_id + 1, BodyResult{BodyResult::State::whole, "{}"}, now());
+    EXPECT_EQ(status_of(exchange->next(now())), 500);
+  }
+  {
+    auto exchange = open(gate, "POST", "/threads", "alice");
+    const Step step = exchange->next(now());
+    exchange->give(step.step_id, IncomingResponse{200, {}, "{}", false, false}, now());
+    EXPECT_EQ(status_of(exchange->next(now())), 500) << "a reply where a body was asked for";
+  }
+  {
+    auto exchange = open(gate, "POST", "/threads", "alice");
+    (void)exchange->next(now());
+    EXPECT_EQ(status_of(exchange->next(now())), 500) << "asking on without giving";
+    EXPECT_EQ(status_of(exchange->next(now())), 500) << "and it stays over";
+  }
+  {
+    auto exchange = open(gate, "POST", "/threads", "alice");
+    exchange->fail(exchange->next(now()).step_id);
+    EXPECT_EQ(status_of(exchange->next(now())), 500);
+  }
+}
+
+TEST(Gate, BodiesOverTheLimitAndBrokenOffAreRefused) {
+  Gate gate = make_gate();
+  for (const auto& [state, status] : {std::pair{BodyResult::State::over_limit, 413}, {BodyResult::State::failed, 400}}) {
+    auto exchange = open(gate, "POST", "/threads", "alice");
+    exchange->give(exchange->next(now()).step_id, BodyResult{state, ""}, now());
+    EXPECT_EQ(status_of(exchange->next(now())), status);
+  }
+}
+
+TEST(Gate, UpstreamFailuresHaveTheirOwnStatus) {
+  Gate gate = make_gate();
+  struct Row {
+    IncomingResponse reply;
+    int status;
+  };
+  const Row rows[] = {
+      {{0, {}, "", false, false}, 502},  {{0, {}, "", true, false}, 504},  {{200, {}, "", false, true}, 502},
+      {{200, {}, "<", false, false}, 502}, {{500, {}, "", false, false}, 502}, {{301, {}, "", false, false}, 502},
+      {{101, {}, "", false, false}, 502},
+  };
+  for (const Row& row : rows) {
+    auto exchange = open(gate, "GET", thread, "alice");
+    const Step step = exchange->next(now());
+    ASSERT_TRUE(std::holds_alternative<Forward>(step.action));
+    exchange->give(step.step_id, row.reply, now());
+    EXPECT_EQ(status_of(exchange->next(now())), row.status);
+  }
+}
+
+TEST(Gate, WaitersAreServedByOneFetch) {
+  Gate gate = make_gate(true);
+  auto first = open(gate, "GET", "/ok/x", "alice");
+  auto second = open(gate, "GET", thread, "bob");
+  const Step carried = first->next(now());
+  const Step waiting = second->next(now());
+  ASSERT_TRUE(std::holds_alternative<Fetch>(carried.action));
+  ASSERT_TRUE(std::holds_alternative<Wait>(waiting.action));
+  EXPECT_EQ(std::get<Wait>(waiting.action).fetch_id, std::get<Fetch>(carried.action).fetch_id);
+  gate.give(std::get<Fetch>(carried.action).fetch_id, IncomingResponse{200, {}, json::write(*tokens().find("jwks")), false, false}, now());
+  EXPECT_EQ(status_of(first->next(now())), 404);
+  EXPECT_TRUE(std::holds_alternative<Forward>(second->next(now()).action));
+}
+
+TEST(Gate, TheFetchOutlivesTheExchangeThatCarriedIt) {
+  Gate gate = make_gate(true);
+  auto first = open(gate, "GET", thread, "alice");
+  const std::uint64_t fetch_id = std::get<Fetch>(first->next(now()).action).fetch_id;
+  auto second = open(gate, "GET", thread, "bob");
+  ASSERT_TRUE(std::holds_alternative<Wait>(second->next(now()).action));
+  first.reset();
+  gate.give(fetch_id, IncomingResponse{200, {}, json::write(*tokens().find("jwks")), false, false}, now());
+  EXPECT_TRUE(std::holds_alternative<Forward>(second->next(now()).action));
+  gate.give(fetch_id, IncomingResponse{200, {}, "{\"keys\":[]}", false, false}, now());  // answered already: dropped
+  EXPECT_TRUE(std::holds_alternative<Forward>(open(gate, "GET", thread, "bob")->next(now()).action));
+}
+
+TEST(Gate, AnObjectFetchIsForgottenWithItsExchange) {
+  Gate gate = make_gate();
+  auto exchange = open(gate, "DELETE", thread, "alice");
+  const std::uint64_t fetch_id = std::get<Fetch>(exchange->next(now()).action).fetch_id;
+  exchange.reset();
+  gate.give(fetch_id, IncomingResponse{200, {}, "[]", false, false}, now());  // must not reach freed memory
+}
+
+TEST(Gate, AStrangerLearnsNothingAboutRoutes) {
+  Gate gate = make_gate();
+  std::string first;
+  for (const char* target : {"/threads", "/internal/truncate", "/nowhere", "/threads/../x", thread}) {
+    auto exchange = gate.open(RequestHead{"POST", target, nullptr, 0}, now());
+    const Step step = exchange->next(now());
+    ASSERT_EQ(status_of(step), 401) << target;
+    if (first.empty()) first = std::get<Respond>(step.action).body;
+    EXPECT_EQ(std::get<Respond>(step.action).body, first) << target;
+  }
+}
+
+TEST(Gate, ExplainsADecisionWithoutANetwork) {
+  Gate gate = make_gate();
+  const std::string value = bearer("alice");
+  const HeaderView header{"authorization", value};
+  const std::string target = std::string(thread) + "/runs/stream";
+  auto told = json::parse(gate.explain(RequestHead{"POST", target, &header, 1}, R"({"assistant_id":"agent"})", now()));
+  ASSERT_TRUE(told.ok());
+  EXPECT_EQ(told->find("user")->find("identity")->as_string(), "alice");
+  EXPECT_EQ(told->find("route")->find("action")->as_string(), "create_run");
+  EXPECT_EQ(told->find("rule")->as_string(), "*");
+  EXPECT_EQ(json::write(*told->find("filter")), R"({"owner":"alice"})");
+  EXPECT_EQ(told->find("checks")->items().size(), 1U);
+  EXPECT_EQ(told->find("outcome")->find("kind")->as_string(), "forward");
+  EXPECT_EQ(told->find("outcome")->find("body")->as_string(),
+            R"({"assistant_id":"agent","metadata":{"owner":"alice"},"if_not_exists":"reject"})");
+
+  told = json::parse(gate.explain(RequestHead{"POST", target, nullptr, 0}, "", now()));
+  EXPECT_EQ(told->find("outcome")->find("code")->as_string(), "credential_missing");
+  Gate remote = make_gate(true);
+  told = json::parse(remote.explain(RequestHead{"GET", thread, &header, 1}, "", now()));
+  EXPECT_EQ(told->find("outcome")->find("kind")->as_string(), "keys_needed");
+}
+
+TEST(Gate, NothingPrintedHoldsTheToken) {
+  Gate gate = make_gate();
+  for (const auto& member : tokens().find("tokens")->members()) {
+    const std::string value = "Bearer " + member.second.as_string();
+    const HeaderView header{"authorization", value};
+    const RequestHead head{"GET", thread, &header, 1};
+    auto exchange = gate.open(head, now());
+    const Step step = exchange->next(now());
+    if (const auto* respond = std::get_if<Respond>(&step.action)) {
+      for (std::size_t at = 0; at + 16 < member.second.as_string().size(); at += 16) {
+        EXPECT_EQ(respond->body.find(member.second.as_string().substr(at, 16)), std::string::npos) << member.first;
+      }
+      EXPECT_EQ(respond->body.find("alice"), std::string::npos) << member.first;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace postern
