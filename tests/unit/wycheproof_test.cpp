@@ -1,0 +1,365 @@
+// Vectors that others made: Project Wycheproof (C2SP/wycheproof, Apache-2.0), the JOSE cookbook (RFC 7520) and RFC 7515.
+//
+// The files are read from the folder that POSTERN_VECTORS names (environment, else compile time) and are not part of
+// this repository. Without them the tests are skipped; where CI is set that is a failure. Each test prints its counts.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base64url.h"
+#include "crypto.h"
+#include "json.h"
+#include "jwk.h"
+#include "jws.h"
+
+namespace postern {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Cases that say "valid" and are refused here: every one of them, and why. Nothing else may differ.
+const std::map<std::pair<std::string, std::int64_t>, std::string> exceptions = {
+    {{"json_web_signature", 346}, "the header says PS384, the key's own alg PS256 (RFC 7517 4.4)"},
+    {{"json_web_signature", 350}, "the header says PS384, the key's own alg PS256 (RFC 7517 4.4)"},
+    {{"json_web_signature", 347}, "the key's own alg is ES521, which is no algorithm"},
+    {{"json_web_signature", 351}, "the key's own alg is ES521, which is no algorithm"},
+    {{"json_web_signature", 372}, "the header holds a character that is not base64url (RFC 7515 2)"},
+    {{"json_web_signature", 373}, "the payload holds a character that is not base64url (RFC 7515 2)"},
+};
+
+fs::path folder() {
+  const char* named = std::getenv("POSTERN_VECTORS");
+#ifdef POSTERN_VECTORS
+  if (named == nullptr) named = POSTERN_VECTORS;
+#endif
+  return named == nullptr ? fs::path() : fs::path(named);
+}
+
+class Vectors : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (fs::is_directory(folder() / "wycheproof")) return;
+    if (std::getenv("CI") != nullptr) {
+      FAIL() << "no test vectors; POSTERN_VECTORS must name their folder";
+    }
+    GTEST_SKIP() << "no test vectors; POSTERN_VECTORS names their folder";
+  }
+};
+using Wycheproof = Vectors;
+using Cookbook = Vectors;
+
+json::Value read(const fs::path& path) {
+  std::ifstream in(folder() / path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  auto parsed = json::parse(text.str(), json::Limits{.depth_max = 64, .values_max = 1'000'000});
+  EXPECT_TRUE(parsed.ok()) << path;
+  return parsed ? std::move(parsed).value() : json::Value();
+}
+
+const json::Value& at(const json::Value& object, std::string_view name) {
+  static const json::Value null;
+  const json::Value* member = object.find(name);
+  return member == nullptr ? null : *member;
+}
+
+const std::string& text_at(const json::Value& object, std::string_view name) { return at(object, name).as_string(); }
+
+std::string from_hex(std::string_view hex) {
+  std::string out;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  }
+  return out;
+}
+
+// Wycheproof writes integers as Java does: with a zero byte in front where the top bit is set.
+std::string without_sign_byte(std::string bytes) {
+  if (bytes.size() > 1 && bytes.front() == '\0') bytes.erase(0, 1);
+  return bytes;
+}
+
+// Counts the cases of one file that come out right, and complains about every other.
+class Tally {
+ public:
+  explicit Tally(std::string file) : file_(std::move(file)) {}
+  ~Tally() {
+    std::printf("wycheproof %-36s %zu of %zu%s\n", file_.c_str(), right_, total_, note_.c_str());
+  }
+  Tally(const Tally&) = delete;
+  Tally& operator=(const Tally&) = delete;
+
+  void check(const json::Value& test, bool expected, bool accepted) {
+    ++total_;
+    const std::int64_t id = at(test, "tcId").as_integer().value_or(0);
+    if (const auto exception = exceptions.find({file_, id}); exception != exceptions.end()) {
+      EXPECT_TRUE(expected) << file_ << " " << id << " is an exception without need";
+      EXPECT_FALSE(accepted) << file_ << " " << id << " is accepted, but listed: " << exception->second;
+      ++excepted_;
+      note_ = ", " + std::to_string(excepted_) + " refused that are listed with their reasons";
+      return;
+    }
+    EXPECT_EQ(accepted, expected) << file_ << " " << id << ": " << text_at(test, "comment");
+    right_ += accepted == expected ? 1 : 0;
+  }
+  void note(const std::string& text) { note_ += ", " + text; }
+  [[nodiscard]] std::size_t right() const { return right_; }
+  [[nodiscard]] std::size_t total() const { return total_; }
+
+ private:
+  std::string file_;
+  std::string note_;
+  std::size_t right_ = 0;
+  std::size_t total_ = 0;
+  std::size_t excepted_ = 0;
+};
+
+bool valid(const json::Value& test) { return text_at(test, "result") == "valid"; }
+
+// The keys of a group as the product would get them: public ones from a fetched set, secrets from a configuration.
+// Nothing when any of them is refused.
+std::optional<std::vector<Jwk>> keys_of(const json::Value& group) {
+  const json::Value* given = group.find("public");
+  if (given == nullptr) given = group.find("private");
+  json::Value set = json::Value::object();
+  if (at(*given, "keys").is_array()) {
+    set = *given;
+  } else {
+    set.set("keys", json::Value::array()).push_back(*given);
+  }
+  bool symmetric = true;
+  for (const json::Value& key : set.find("keys")->items()) symmetric = symmetric && text_at(key, "kty") == "oct";
+  if (!symmetric) {
+    auto parsed = parse_jwk_set(json::write(set));
+    if (!parsed) return std::nullopt;
+    return std::move(parsed.value().keys);
+  }
+  std::vector<Jwk> keys;
+  for (const json::Value& key : set.find("keys")->items()) {
+    const Jwa* alg = find_jwa(text_at(key, "alg"));
+    const auto secret = base64url::decode(text_at(key, "k"));
+    if (alg == nullptr || !secret) return std::nullopt;
+    auto made = make_symmetric_jwk(text_at(key, "kid"), *alg, *secret);
+    if (!made) return std::nullopt;
+    keys.push_back(std::move(made).value());
+  }
+  return keys;
+}
+
+bool verifies(std::string_view token, const std::vector<Jwk>& keys) {
+  auto parsed = parse_jws(token);
+  if (!parsed) return false;
+  auto key = select_key(keys, parsed->kid, *parsed->alg);
+  if (!key) return false;
+  return VerifiedJws::verify(std::move(parsed).value(), *key.value()).ok();
+}
+
+void check_jose(const std::string& file, std::size_t right_wanted, std::size_t total_wanted) {
+  Tally tally(file);
+  const json::Value document = read("wycheproof/" + file + "_test.json");
+  for (const json::Value& group : at(document, "testGroups").items()) {
+    const auto keys = keys_of(group);
+    for (const json::Value& test : at(group, "tests").items()) {
+      tally.check(test, valid(test), keys && verifies(text_at(test, "jws"), *keys));
+    }
+  }
+  EXPECT_EQ(tally.right(), right_wanted);
+  EXPECT_EQ(tally.total(), total_wanted);
+}
+
+TEST_F(Wycheproof, JsonWebSignature) { check_jose("json_web_signature", 395, 401); }
+TEST_F(Wycheproof, JsonWebKey) { check_jose("json_web_key", 26, 26); }
+
+void check_ecdsa(const std::string& file, std::string_view alg, std::size_t total_wanted) {
+  Tally tally(file);
+  const json::Value document = read("wycheproof/" + file + "_test.json");
+  const Jwa& jwa = *find_jwa(alg);
+  for (const json::Value& group : at(document, "testGroups").items()) {
+    const std::string point = from_hex(text_at(at(group, "publicKey"), "uncompressed"));
+    ASSERT_FALSE(point.empty());
+    const std::size_t half = point.size() / 2;
+    auto key = crypto::import_ec(jwa.key_kind, point.substr(1, half), point.substr(1 + half));
+    ASSERT_TRUE(key.ok());
+    for (const json::Value& test : at(group, "tests").items()) {
+      const std::string message = from_hex(text_at(test, "msg"));
+      tally.check(test, valid(test), crypto::verify(key.value(), jwa, message, from_hex(text_at(test, "sig"))));
+    }
+  }
+  EXPECT_EQ(tally.right(), total_wanted);
+}
+
+TEST_F(Wycheproof, EcdsaP256) { check_ecdsa("ecdsa_secp256r1_sha256_p1363", "ES256", 262); }
+TEST_F(Wycheproof, EcdsaP384) { check_ecdsa("ecdsa_secp384r1_sha384_p1363", "ES384", 280); }
+TEST_F(Wycheproof, EcdsaP521) { check_ecdsa("ecdsa_secp521r1_sha512_p1363", "ES512", 318); }
+TEST_F(Wycheproof, EcdsaSecp256k1) { check_ecdsa("ecdsa_secp256k1_sha256_p1363", "ES256K", 252); }
+
+Result<crypto::Key, crypto::KeyFault> rsa_key_of(const json::Value& group) {
+  const json::Value& key = at(group, "publicKey");
+  return crypto::import_rsa(without_sign_byte(from_hex(text_at(key, "modulus"))),
+                            without_sign_byte(from_hex(text_at(key, "publicExponent"))));
+}
+
+// "acceptable" is a DigestInfo without its NULL parameter: refused, as is every other encoding than the one.
+// Groups with e = 3 have keys that are refused at import, whatever they signed.
+void check_pkcs1(const std::string& file, std::string_view alg, std::size_t total_wanted) {
+  Tally tally(file);
+  const json::Value document = read("wycheproof/" + file + "_test.json");
+  std::size_t refused_keys = 0;
+  for (const json::Value& group : at(document, "testGroups").items()) {
+    auto key = rsa_key_of(group);
+    const bool weak = text_at(at(group, "publicKey"), "publicExponent") == "03";
+    ASSERT_EQ(key.ok(), !weak);
+    for (const json::Value& test : at(group, "tests").items()) {
+      const bool accepted = key && crypto::verify(key.value(), *find_jwa(alg), from_hex(text_at(test, "msg")),
+                                                  from_hex(text_at(test, "sig")));
+      tally.check(test, valid(test) && !weak, accepted);
+      refused_keys += weak ? 1 : 0;
+    }
+  }
+  if (refused_keys != 0) tally.note(std::to_string(refused_keys) + " of them under keys with e = 3, refused at import");
+  EXPECT_EQ(tally.right(), total_wanted);
+}
+
+TEST_F(Wycheproof, RsaPkcs1Size2048Sha256) { check_pkcs1("rsa_signature_2048_sha256", "RS256", 259); }
+TEST_F(Wycheproof, RsaPkcs1Size2048Sha384) { check_pkcs1("rsa_signature_2048_sha384", "RS384", 258); }
+TEST_F(Wycheproof, RsaPkcs1Size2048Sha512) { check_pkcs1("rsa_signature_2048_sha512", "RS512", 259); }
+TEST_F(Wycheproof, RsaPkcs1Size3072Sha256) { check_pkcs1("rsa_signature_3072_sha256", "RS256", 259); }
+
+// PS* is one choice of parameters: MGF1 with the same hash, the salt as long as the hash (RFC 7518 3.5). Signatures
+// made with any other are well made and refused.
+void check_pss(const std::string& file, std::size_t total_wanted) {
+  Tally tally(file);
+  const json::Value document = read("wycheproof/" + file + "_test.json");
+  const std::map<std::string_view, std::pair<std::string_view, std::int64_t>> rows = {
+      {"SHA-256", {"PS256", 32}}, {"SHA-384", {"PS384", 48}}, {"SHA-512", {"PS512", 64}}};
+  std::size_t other_parameters = 0;
+  for (const json::Value& group : at(document, "testGroups").items()) {
+    auto key = rsa_key_of(group);
+    ASSERT_TRUE(key.ok());
+    const auto row = rows.find(text_at(group, "sha"));
+    const bool fits = row != rows.end() && text_at(group, "mgf") == "MGF1" &&
+                      text_at(group, "mgfSha") == text_at(group, "sha") &&
+                      at(group, "sLen").as_integer() == row->second.second;
+    for (const json::Value& test : at(group, "tests").items()) {
+      const std::string message = from_hex(text_at(test, "msg"));
+      const std::string signature = from_hex(text_at(test, "sig"));
+      bool accepted = false;
+      for (const auto& [hash, other] : rows) {
+        accepted = accepted || crypto::verify(key.value(), *find_jwa(other.first), message, signature);
+      }
+      tally.check(test, valid(test) && fits, accepted);
+      other_parameters += fits ? 0 : 1;
+    }
+  }
+  if (other_parameters != 0) tally.note(std::to_string(other_parameters) + " of them with parameters that are not JWA's");
+  EXPECT_EQ(tally.right(), total_wanted);
+}
+
+TEST_F(Wycheproof, RsaPssSize2048Sha256) { check_pss("rsa_pss_2048_sha256_mgf1_32", 108); }
+TEST_F(Wycheproof, RsaPssSize3072Sha256) { check_pss("rsa_pss_3072_sha256_mgf1_32", 108); }
+TEST_F(Wycheproof, RsaPssOtherParameters) { check_pss("rsa_pss_misc", 150); }
+
+// JWS has no truncated tags, so those are refused however right they are.
+void check_hmac(const std::string& file, std::string_view alg, std::size_t total_wanted) {
+  Tally tally(file);
+  const json::Value document = read("wycheproof/" + file + "_test.json");
+  const Jwa& jwa = *find_jwa(alg);
+  std::size_t truncated = 0;
+  for (const json::Value& group : at(document, "testGroups").items()) {
+    const bool whole = at(group, "tagSize").as_integer() == static_cast<std::int64_t>(jwa.signature_bytes * 8);
+    for (const json::Value& test : at(group, "tests").items()) {
+      auto key = crypto::import_symmetric(from_hex(text_at(test, "key")), 1);
+      ASSERT_TRUE(key.ok());
+      tally.check(test, valid(test) && whole,
+                  crypto::verify(key.value(), jwa, from_hex(text_at(test, "msg")), from_hex(text_at(test, "tag"))));
+      truncated += whole ? 0 : 1;
+    }
+  }
+  tally.note(std::to_string(truncated) + " of them with truncated tags");
+  EXPECT_EQ(tally.right(), total_wanted);
+}
+
+TEST_F(Wycheproof, HmacSha256) { check_hmac("hmac_sha256", "HS256", 174); }
+TEST_F(Wycheproof, HmacSha384) { check_hmac("hmac_sha384", "HS384", 174); }
+TEST_F(Wycheproof, HmacSha512) { check_hmac("hmac_sha512", "HS512", 174); }
+
+// The cookbook prints private keys; what an issuer would publish of them.
+json::Value public_half(const json::Value& jwk) {
+  json::Value out = jwk;
+  for (const std::string_view name : {"d", "p", "q", "dp", "dq", "qi"}) out.remove(name);
+  return out;
+}
+
+std::vector<Jwk> cookbook_keys(const json::Value& jwk, std::string_view alg) {
+  std::vector<Jwk> keys;
+  if (text_at(jwk, "kty") == "oct") {
+    auto made = make_symmetric_jwk(text_at(jwk, "kid"), *find_jwa(alg), base64url::decode(text_at(jwk, "k")).value());
+    EXPECT_TRUE(made.ok());
+    keys.push_back(std::move(made).value());
+    return keys;
+  }
+  json::Value set;
+  set.set("keys", json::Value::array()).push_back(public_half(jwk));
+  auto parsed = parse_jwk_set(json::write(set));
+  EXPECT_TRUE(parsed.ok());
+  return std::move(parsed.value().keys);
+}
+
+// RFC 7520 section 4: the examples that have a compact serialization; with each its payload must come back.
+TEST_F(Cookbook, CompactSignatures) {
+  for (const char* file : {"4_1.rsa_v15_signature", "4_2.rsa-pss_signature", "4_3.ecdsa_signature",
+                           "4_4.hmac-sha2_integrity_protection"}) {
+    SCOPED_TRACE(file);
+    const json::Value example = read(std::string("cookbook/jws/") + file + ".json");
+    const json::Value& input = at(example, "input");
+    const std::string& token = text_at(at(example, "output"), "compact");
+    const auto keys = cookbook_keys(at(input, "key"), text_at(input, "alg"));
+    auto parsed = parse_jws(token);
+    ASSERT_TRUE(parsed.ok());
+    EXPECT_EQ(parsed->payload, text_at(input, "payload"));
+    EXPECT_TRUE(verifies(token, keys));
+    EXPECT_FALSE(verifies(token.substr(0, token.size() - 1), keys));
+  }
+}
+
+// What is not a plain compact JWS is refused, though rightly signed: a detached payload (4.5), an unencoded one
+// (RFC 7797), an algorithm without a row (RFC 8037).
+TEST_F(Cookbook, OtherFormsAreRefused) {
+  for (const char* file : {"jws/4_5.signature_with_detached_content", "rfc7797/hmac-sha2_b64_false", "curve25519/jws"}) {
+    SCOPED_TRACE(file);
+    const json::Value example = read(std::string("cookbook/") + file + ".json");
+    const std::string& token = text_at(at(example, "output"), "compact");
+    ASSERT_FALSE(token.empty());
+    auto parsed = parse_jws(token);
+    const json::Value& key = at(at(example, "input"), "key");
+    if (parsed) EXPECT_FALSE(verifies(token, cookbook_keys(key, "HS256")));
+  }
+}
+
+// RFC 7520 section 3. The private and symmetric ones must refuse the whole set (somebody published a secret).
+TEST_F(Cookbook, Keys) {
+  for (const auto& [file, published] : std::vector<std::pair<std::string, bool>>{
+           {"3_1.ec_public_key", true}, {"3_2.ec_private_key", false}, {"3_3.rsa_public_key", true},
+           {"3_4.rsa_private_key", false}, {"3_5.symmetric_key_mac_computation", false},
+           {"3_6.symmetric_key_encryption", false}}) {
+    SCOPED_TRACE(file);
+    json::Value set;
+    set.set("keys", json::Value::array()).push_back(read("cookbook/jwk/" + file + ".json"));
+    auto parsed = parse_jwk_set(json::write(set));
+    EXPECT_EQ(parsed.ok(), published);
+    if (parsed) EXPECT_EQ(parsed->keys.size(), 1U);
+  }
+}
+
+}  // namespace
+}  // namespace postern
