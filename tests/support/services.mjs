@@ -73,7 +73,8 @@ export function startService(name, command, { env = {}, timeoutSeconds = 90 } = 
     };
     const timer = setTimeout(fail, timeoutSeconds * 1000, `was not ready within ${timeoutSeconds} s`);
     child.once("error", (error) => fail(`could not be started: ${error.message}`));
-    child.once("exit", (code) => fail(`ended with code ${code} before it was ready`));
+    const early = (code) => fail(`ended with code ${code} before it was ready`);
+    child.once("exit", early);
     let text = "";
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (chunk) => {
@@ -88,7 +89,7 @@ export function startService(name, command, { env = {}, timeoutSeconds = 90 } = 
         }
         if (!ready.ready) continue;
         clearTimeout(timer);
-        child.removeAllListeners("exit");
+        child.removeListener("exit", early);
         resolve({ name, url: ready.url.replace(/\/$/, ""), pid: child.pid, log, stop });
       }
       text = text.slice(text.lastIndexOf("\n") + 1);

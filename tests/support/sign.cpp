@@ -120,8 +120,8 @@ std::string sign_bytes(std::string_view input, const SigningKey& key) {
   if (key.alg.starts_with("HS")) {
     std::string mac(static_cast<std::size_t>(EVP_MD_get_size(digest)), '\0');
     unsigned size = 0;
-    check(HMAC(digest, key.secret.data(), static_cast<int>(key.secret.size()), bytes_of(input), input.size(),
-               bytes_of(mac), &size) != nullptr,
+    check(HMAC(digest, key.secret.data(), static_cast<int>(key.secret.size()), bytes_of(input), input.size(), bytes_of(mac),
+               &size) != nullptr,
           "HMAC");
     return mac;
   }

@@ -12,8 +12,8 @@ namespace postern::testing {
 struct SigningKey {
   std::string alg;  // every name of the Jwa table
   std::string kid;
-  std::string secret;           // HS* only
-  std::shared_ptr<void> pkey;   // EVP_PKEY; RS*, PS*, ES*
+  std::string secret;          // HS* only
+  std::shared_ptr<void> pkey;  // EVP_PKEY; RS*, PS*, ES*
 };
 
 // RSA keys have 2048 bits and the exponent 65537; secrets are as long as the hash.
