@@ -37,8 +37,8 @@ bool same_type(std::string_view a, std::string_view b) {
 
 std::optional<Error> check_type(const VerifiedJws& jws, const ClaimRules& rules) {
   if (!jws.has_typ()) return rules.type_required ? std::optional(Error::type_not_allowed) : std::nullopt;
-  const bool accepted = std::any_of(rules.types.begin(), rules.types.end(),
-                                    [&](const std::string& type) { return same_type(type, jws.typ()); });
+  const bool accepted =
+      std::any_of(rules.types.begin(), rules.types.end(), [&](const std::string& type) { return same_type(type, jws.typ()); });
   if (!accepted) return Error::type_not_allowed;
   return std::nullopt;
 }

@@ -21,9 +21,11 @@ struct ClaimRules {
   std::string issuer;                  // exact
   std::vector<std::string> audiences;  // one must be in `aud`, exact; empty only with any_audience
   bool any_audience = false;
-  std::int64_t leeway_seconds = 5;     // for exp, nbf and iat; at most 300
-  std::vector<std::string> types = {"JWT", "at+jwt"};  // accepted typ, case-insensitive, "application/" optional; see type_required
-  bool type_required = false;          // false: a token without typ is accepted (Supabase, better-auth send none or JWT)
+  std::int64_t leeway_seconds = 5;  // for exp, nbf and iat; at most 300
+  // Accepted typ, case-insensitive, "application/" optional.
+  std::vector<std::string> types = {"JWT", "at+jwt"};
+  // false: a token without typ is accepted too (Supabase and better-auth send none, or JWT).
+  bool type_required = false;
   std::vector<std::pair<std::string, std::string>> required;  // claim name and exact string value
   std::string identity_claim = "sub";
   IdTokens id_tokens = IdTokens::refuse;

@@ -36,10 +36,10 @@ struct Key::State {
   State& operator=(const State&) = delete;
 
   KeyKind kind;
-  mutable mbedtls_rsa_context rsa;    // rsa only
-  mutable mbedtls_ecp_group group;    // ec_* only
-  mutable mbedtls_ecp_point point;    // ec_* only
-  std::string secret;                 // symmetric only
+  mutable mbedtls_rsa_context rsa;  // rsa only
+  mutable mbedtls_ecp_group group;  // ec_* only
+  mutable mbedtls_ecp_point point;  // ec_* only
+  std::string secret;               // symmetric only
 };
 
 Key::Key(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -122,8 +122,8 @@ std::uint32_t remainder(std::string_view big_endian, std::uint32_t divisor) {
 // M a product of the first primes (39 at least, for every key size), so their product is a power of 65537 modulo
 // each of these. A sound modulus is one by chance in fewer than one of 2^27 cases.
 bool has_roca_fingerprint(std::string_view modulus) {
-  constexpr std::array<std::uint8_t, 38> primes{3,  5,  7,  11, 13, 17,  19,  23,  29,  31,  37,  41,  43,
-                                                47, 53, 59, 61, 67, 71,  73,  79,  83,  89,  97,  101, 103,
+  constexpr std::array<std::uint8_t, 38> primes{3,   5,   7,   11,  13,  17,  19,  23,  29,  31,  37,  41,  43,
+                                                47,  53,  59,  61,  67,  71,  73,  79,  83,  89,  97,  101, 103,
                                                 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167};
   for (const std::uint32_t prime : primes) {
     const std::uint32_t rest = remainder(modulus, prime);
@@ -143,21 +143,19 @@ using Digest = std::array<unsigned char, hash_bytes_max>;
 bool verify_hmac(const Key::State& key, Hash hash, std::string_view input, std::string_view signature) {
   const mbedtls_md_info_t* md = mbedtls_md_info_from_type(md_type(hash));
   Digest mac{};
-  if (md == nullptr || mbedtls_md_hmac(md, bytes_of(key.secret), key.secret.size(), bytes_of(input), input.size(),
-                                       mac.data()) != 0) {
+  if (md == nullptr ||
+      mbedtls_md_hmac(md, bytes_of(key.secret), key.secret.size(), bytes_of(input), input.size(), mac.data()) != 0) {
     return false;
   }
-  return equal_constant_time(std::string_view(reinterpret_cast<const char*>(mac.data()), mbedtls_md_get_size(md)),
-                             signature);
+  return equal_constant_time(std::string_view(reinterpret_cast<const char*>(mac.data()), mbedtls_md_get_size(md)), signature);
 }
 
-bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, unsigned digest_size,
-                std::string_view signature) {
+bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, unsigned digest_size, std::string_view signature) {
   const mbedtls_md_type_t md = md_type(jwa.hash);
   if (jwa.scheme == Scheme::rsa_pss) {
     // RFC 7518 3.5: the salt is as long as the hash, and MGF1 uses the same hash.
-    return mbedtls_rsa_rsassa_pss_verify_ext(&key.rsa, md, digest_size, digest.data(), md,
-                                             static_cast<int>(digest_size), bytes_of(signature)) == 0;
+    return mbedtls_rsa_rsassa_pss_verify_ext(&key.rsa, md, digest_size, digest.data(), md, static_cast<int>(digest_size),
+                                             bytes_of(signature)) == 0;
   }
   return mbedtls_rsa_rsassa_pkcs1_v15_verify(&key.rsa, md, digest_size, digest.data(), bytes_of(signature)) == 0;
 }

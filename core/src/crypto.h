@@ -34,14 +34,14 @@ class Key {
 
 // Why a key was refused; for logs at load, holds nothing of the key.
 enum class KeyFault : std::uint8_t {
-  rsa_modulus_size,    // under 2048 or over 8192 bits, or leading zeros
+  rsa_modulus_size,  // under 2048 or over 8192 bits, or leading zeros
   rsa_modulus_even,
-  rsa_exponent,        // even, not over 2^16, over 64 bits, or leading zeros (NIST SP 800-56B 6.2)
-  rsa_weak,            // ROCA, CVE-2017-15361
-  point_size,          // a coordinate of the wrong length (RFC 7518 6.2.1.2)
+  rsa_exponent,  // even, not over 2^16, over 64 bits, or leading zeros (NIST SP 800-56B 6.2)
+  rsa_weak,      // ROCA, CVE-2017-15361
+  point_size,    // a coordinate of the wrong length (RFC 7518 6.2.1.2)
   point_not_on_curve,
   point_small_order,
-  secret_too_short,    // shorter than the hash (RFC 7518 3.2)
+  secret_too_short,  // shorter than the hash (RFC 7518 3.2)
   unsupported,
 };
 

@@ -38,7 +38,6 @@ class CountingIterator {
     return before;
   }
   friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
-  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.at_ != b.at_; }
 
  private:
   const char* at_;
@@ -47,9 +46,7 @@ class CountingIterator {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool is_number_character(char c) {
-  return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
-}
+bool is_number_character(char c) { return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; }
 
 // Builds the tree. The stack holds the open containers; a container is appended to only while it is the
 // innermost one, so the pointers below it stay good.
@@ -195,8 +192,8 @@ class TreeBuilder {
       const int order = a->first.compare(b->first);
       return order != 0 ? order < 0 : a < b;
     });
-    const auto twice = std::adjacent_find(sorted.begin(), sorted.end(),
-                                          [](const Member* a, const Member* b) { return a->first == b->first; });
+    const auto twice =
+        std::adjacent_find(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->first == b->first; });
     return twice == sorted.end() ? nullptr : *(twice + 1);
   }
 
@@ -414,9 +411,8 @@ bool equal(const Value& a, const Value& b) {
       };
       const std::vector<const Member*> left = by_name(a);
       const std::vector<const Member*> right = by_name(b);
-      return std::equal(left.begin(), left.end(), right.begin(), [](const Member* x, const Member* y) {
-        return x->first == y->first && equal(x->second, y->second);
-      });
+      return std::equal(left.begin(), left.end(), right.begin(),
+                        [](const Member* x, const Member* y) { return x->first == y->first && equal(x->second, y->second); });
     }
   }
   return false;
@@ -432,9 +428,8 @@ Result<Value, ParseFault> parse(std::string_view text, const Limits& limits, Com
   Value root;
   TreeBuilder builder(text, limits, &consumed, &root);
   const bool parsed =
-      nlohmann::json::sax_parse(CountingIterator(text.data(), &consumed),
-                                CountingIterator(text.data() + text.size(), &consumed), &builder,
-                                nlohmann::json::input_format_t::json, /*strict=*/true, comments == Comments::skip);
+      nlohmann::json::sax_parse(CountingIterator(text.data(), &consumed), CountingIterator(text.data() + text.size(), &consumed),
+                                &builder, nlohmann::json::input_format_t::json, /*strict=*/true, comments == Comments::skip);
   if (!parsed) return builder.take_fault();
   return root;
 }

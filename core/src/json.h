@@ -41,15 +41,15 @@ class Value {
   [[nodiscard]] bool is_array() const { return kind_ == Kind::array; }
   [[nodiscard]] bool is_object() const { return kind_ == Kind::object; }
 
-  [[nodiscard]] bool as_boolean() const { return boolean_; }            // false unless a boolean
-  [[nodiscard]] const std::string& as_string() const;                   // "" unless a string
-  [[nodiscard]] const std::string& token() const { return text_; }      // a number's digits
+  [[nodiscard]] bool as_boolean() const { return boolean_; }        // false unless a boolean
+  [[nodiscard]] const std::string& as_string() const;               // "" unless a string
+  [[nodiscard]] const std::string& token() const { return text_; }  // a number's digits
   // The number as an integer, exactly: "10" yes, "1e1" and "1.5" no.
   [[nodiscard]] std::optional<std::int64_t> as_integer() const;
   // The number as a double (finite by construction).
   [[nodiscard]] std::optional<double> as_double() const;
 
-  [[nodiscard]] const std::vector<Value>& items() const { return items_; }      // empty unless an array
+  [[nodiscard]] const std::vector<Value>& items() const { return items_; }  // empty unless an array
   [[nodiscard]] std::vector<Value>& items() { return items_; }
   [[nodiscard]] const std::vector<Member>& members() const { return members_; }  // in the text's order
   [[nodiscard]] std::vector<Member>& members() { return members_; }

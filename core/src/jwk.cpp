@@ -146,9 +146,7 @@ Result<Jwk, std::string> parse_jwk(const json::Value& object) {
   return Jwk{std::string(kid), alg, std::move(key).value()};
 }
 
-bool allows(const Jwk& key, const Jwa& alg) {
-  return key.key.kind() == alg.key_kind && (key.alg == nullptr || key.alg == &alg);
-}
+bool allows(const Jwk& key, const Jwa& alg) { return key.key.kind() == alg.key_kind && (key.alg == nullptr || key.alg == &alg); }
 
 }  // namespace
 

@@ -20,8 +20,8 @@ inline constexpr std::size_t jwk_set_bytes_max = 256 * 1024;
 inline constexpr std::size_t kid_bytes_max = 256;
 
 struct Jwk {
-  std::string kid;                 // "" when the key has none
-  const Jwa* alg = nullptr;        // the key's own `alg`, when it has one
+  std::string kid;           // "" when the key has none
+  const Jwa* alg = nullptr;  // the key's own `alg`, when it has one
   crypto::Key key;
 };
 

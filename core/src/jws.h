@@ -35,7 +35,8 @@ struct ParsedJws {
 
 // Shape only. Refuses: over jws_bytes_max, not three parts, base64url that is not canonical, a header that is
 // not a strict JSON object (duplicates, UTF-8, depth 4), `crit`, `b64`, `zip`, an unknown or non-string alg,
-// a kid that is not a string of at most kid_bytes_max, a typ that is not a string. jku, x5u, jwk and x5c are never read (RFC 8725 3.10).
+// a kid that is not a string of at most kid_bytes_max, a typ that is not a string. jku, x5u, jwk and x5c are never read (RFC
+// 8725 3.10).
 [[nodiscard]] Result<ParsedJws> parse_jws(std::string_view text);
 
 // A payload as the object a claim set must be. Errors: payload_malformed when it is not a strict JSON object

@@ -115,9 +115,7 @@ std::string describe(const IncomingResponse& response) {
 }  // namespace
 
 KeyCache::KeyCache(KeyCacheRules rules, std::uint32_t issuer_index)
-    : rules_(std::move(rules)),
-      last_fetch_id_((std::uint64_t{issuer_index} + 1) << 40U),
-      tokens_(rules_.unknown_kid_burst) {}
+    : rules_(std::move(rules)), last_fetch_id_((std::uint64_t{issuer_index} + 1) << 40U), tokens_(rules_.unknown_kid_burst) {}
 
 void KeyCache::add_static_keys(std::vector<Jwk> keys) {
   for (Jwk& key : keys) static_keys_.push_back(std::move(key));
@@ -292,9 +290,8 @@ bool KeyCache::known_unknown(std::string_view kid, KeyKind kind, Time now) {
   };
   while (!unknown_kids_.empty() && over(unknown_kids_.front())) unknown_kids_.pop_front();
   // Without a kid the key is looked for by its kind; with one the kind plays no part.
-  return std::any_of(unknown_kids_.begin(), unknown_kids_.end(), [&](const UnknownKid& unknown) {
-    return unknown.kid == kid && (!kid.empty() || unknown.kind == kind);
-  });
+  return std::any_of(unknown_kids_.begin(), unknown_kids_.end(),
+                     [&](const UnknownKid& unknown) { return unknown.kid == kid && (!kid.empty() || unknown.kind == kind); });
 }
 
 void KeyCache::remember_unknown(std::string_view kid, KeyKind kind, Time now) {
@@ -304,9 +301,8 @@ void KeyCache::remember_unknown(std::string_view kid, KeyKind kind, Time now) {
 }
 
 bool KeyCache::give(std::uint64_t fetch_id, const IncomingResponse& response, Time now) {
-  const auto found = std::find_if(flights_.begin(), flights_.end(), [&](const Flight& flight) {
-    return flight.fetch_id == fetch_id && flight.handed_out;
-  });
+  const auto found = std::find_if(flights_.begin(), flights_.end(),
+                                  [&](const Flight& flight) { return flight.fetch_id == fetch_id && flight.handed_out; });
   if (found == flights_.end()) return false;
   const Flight flight = *found;
   flights_.erase(found);

@@ -35,24 +35,28 @@ inline constexpr std::int64_t unknown_kid_seconds = 60;
 
 struct KeyCacheRules {
   std::string issuer;
-  std::string jwks_uri;        // "" : discovery at issuer + /.well-known/openid-configuration (OpenID Connect Discovery 4)
-  std::vector<std::string> jwks_origins;  // a discovered jwks_uri must be on the issuer's origin or one of these
-  std::int64_t max_age_seconds = 600;        // Supabase's edge caches 10 min; Cache-Control may shorten it to 60 s
-  std::int64_t refresh_ahead_seconds = 60;   // before max_age, due() hands out a refresh
-  std::int64_t stale_seconds_max = 3600;     // after max_age: used while the issuer fails, then unavailable
-  std::int64_t retry_seconds_min = 1;        // back-off after a failed fetch, doubling
+  std::string jwks_uri;  // "" : discovery at issuer + /.well-known/openid-configuration (OpenID Connect Discovery 4)
+  std::vector<std::string> jwks_origins;    // a discovered jwks_uri must be on the issuer's origin or one of these
+  std::int64_t max_age_seconds = 600;       // Supabase's edge caches 10 min; Cache-Control may shorten it to 60 s
+  std::int64_t refresh_ahead_seconds = 60;  // before max_age, due() hands out a refresh
+  std::int64_t stale_seconds_max = 3600;    // after max_age: used while the issuer fails, then unavailable
+  std::int64_t retry_seconds_min = 1;       // back-off after a failed fetch, doubling
   std::int64_t retry_seconds_max = 60;
   // Unknown kids: a bucket of fetches that only unknown kids draw from; good tokens never wait for it.
   int unknown_kid_burst = 3;
   std::int64_t unknown_kid_refill_seconds = 10;
-  std::int64_t wait_ms_max = 2000;           // how long a waiter waits for another's fetch
+  std::int64_t wait_ms_max = 2000;  // how long a waiter waits for another's fetch
   std::int64_t fetch_time_limit_ms = 5000;
 };
 
 class KeyCache {
  public:
-  struct Unavailable { std::int64_t retry_after_seconds; };
-  struct Found { const Jwk* key; };  // valid until the next give()
+  struct Unavailable {
+    std::int64_t retry_after_seconds;
+  };
+  struct Found {
+    const Jwk* key;  // valid until the next give()
+  };
   using Answer = std::variant<Found, Fetch, Wait, Unavailable, Error>;
 
   KeyCache(KeyCacheRules rules, std::uint32_t issuer_index);
@@ -79,12 +83,12 @@ class KeyCache {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   // For logs: why the last fetch was of no use; "" after a good one. Holds names and numbers, never a value.
   [[nodiscard]] const std::string& last_fault() const { return last_fault_; }
-  // For logs: the keys of the set in use that are not.
+  // For logs: which keys of the set were left out, and why.
   [[nodiscard]] const std::vector<JwkFault>& skipped() const { return skipped_; }
 
  private:
   enum class Age : std::uint8_t { none, fresh, old, dead };
-  // An attempt to get a newer set: one fetch, or discovery and then one fetch.
+  // One fetch. After discovery the next one is made at once, and waits for somebody to carry it.
   struct Flight {
     std::uint64_t fetch_id = 0;
     FetchPurpose purpose = FetchPurpose::keys;
@@ -124,8 +128,8 @@ class KeyCache {
   std::vector<Jwk> keys_;
   std::array<std::uint8_t, 32> body_digest_{};  // an unchanged reply keeps the imported keys and their tables
   std::vector<JwkFault> skipped_;
-  Time fetched_at_;                             // when the fetch was handed out: a set is never taken for too young
-  std::int64_t max_age_seconds_ = 0;            // of this set
+  Time fetched_at_;                   // when the fetch was handed out: a set is never taken for too young
+  std::int64_t max_age_seconds_ = 0;  // of this set
   std::uint64_t generation_ = 0;
 
   std::string discovered_jwks_uri_;

@@ -95,7 +95,8 @@ for (const host of ["native", "edge"]) {
           }
           for (const reply of await Promise.all(batch)) {
             await reply.arrayBuffer();
-            assert.ok(reply.status === 401 || reply.status === 400, `${reply.status}`);
+            // 503: the flipped bit is in the kid, which might be a new key's, and the bucket for asking is empty.
+            assert.ok([400, 401, 503].includes(reply.status), `${reply.status}`);
           }
         }
       });
@@ -197,7 +198,7 @@ for (const host of ["native", "edge"]) {
       const thread = await newThread(alice);
       const reply = await call("POST", `/threads/${thread}/runs/stream`, {
         token: alice.token,
-        body: { assistant_id: "agent", input: {}, stream_mode: ["values"] },
+        body: { assistant_id: "agent", input: {}, stream_mode: ["custom"] },
       });
       assert.equal(reply.status, 200);
       assert.match(reply.headers.get("content-type"), /text\/event-stream/);
@@ -214,7 +215,7 @@ for (const host of ["native", "edge"]) {
       const leaving = new AbortController();
       const reply = await call("POST", `/threads/${thread}/runs/stream`, {
         token: alice.token,
-        body: { assistant_id: "agent", input: {}, stream_mode: ["values"] },
+        body: { assistant_id: "agent", input: {}, stream_mode: ["custom"] },
         signal: leaving.signal,
       });
       const reader = reply.body.getReader();
@@ -232,8 +233,17 @@ for (const host of ["native", "edge"]) {
       await issuer.rotate();
       issuer.revoke(old);
       const renewed = await issuer.signToken({ sub: alice.id });
-      assert.equal((await call("GET", `/threads/${thread}`, { token: renewed })).status, 200, "signed by the new key");
-      assert.equal((await call("GET", `/threads/${thread}`, { token: alice.token })).status, 401, "signed by the removed key");
+      // The flipped kids of before have used up the fetches for unknown kids; more come every few seconds.
+      const settled = async (token) => {
+        for (let i = 0; ; i++) {
+          const reply = await call("GET", `/threads/${thread}`, { token });
+          if (reply.status !== 503 || i === 25) return reply.status;
+          assert.ok(Number(reply.headers.get("retry-after")) > 0);
+          await new Promise((r) => setTimeout(r, 1000));
+        }
+      };
+      assert.equal(await settled(renewed), 200, "signed by the new key");
+      assert.equal(await settled(alice.token), 401, "signed by the removed key");
       alice.token = renewed;
       bob.token = await issuer.signToken({ sub: bob.id });
     });

@@ -13,10 +13,17 @@ namespace {
 using namespace std::string_view_literals;
 
 // RFC 4648 section 10 without padding, RFC 7515 appendix C, and both characters that base64 spells otherwise.
-const std::vector<std::pair<std::string_view, std::string_view>> examples = {
-    {""sv, ""sv},         {"f"sv, "Zg"sv},       {"fo"sv, "Zm8"sv},       {"foo"sv, "Zm9v"sv},
-    {"foob"sv, "Zm9vYg"sv}, {"fooba"sv, "Zm9vYmE"sv}, {"foobar"sv, "Zm9vYmFy"sv}, {"\x03\xec\xff\xe0\xc1"sv, "A-z_4ME"sv},
-    {"\xff\xff\xff"sv, "____"sv}, {"\xfb\xef\xbe"sv, "----"sv}, {"\0\0\0"sv, "AAAA"sv}};
+const std::vector<std::pair<std::string_view, std::string_view>> examples = {{""sv, ""sv},
+                                                                             {"f"sv, "Zg"sv},
+                                                                             {"fo"sv, "Zm8"sv},
+                                                                             {"foo"sv, "Zm9v"sv},
+                                                                             {"foob"sv, "Zm9vYg"sv},
+                                                                             {"fooba"sv, "Zm9vYmE"sv},
+                                                                             {"foobar"sv, "Zm9vYmFy"sv},
+                                                                             {"\x03\xec\xff\xe0\xc1"sv, "A-z_4ME"sv},
+                                                                             {"\xff\xff\xff"sv, "____"sv},
+                                                                             {"\xfb\xef\xbe"sv, "----"sv},
+                                                                             {"\0\0\0"sv, "AAAA"sv}};
 
 TEST(Base64url, ExamplesBothWays) {
   for (const auto& [bytes, text] : examples) {

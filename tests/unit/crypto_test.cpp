@@ -19,7 +19,7 @@ using namespace std::string_literals;
 using testing::make_key;
 using testing::SigningKey;
 
-const std::vector<std::string_view> asymmetric = {"RS256", "RS384", "RS512", "PS256",  "PS384",
+const std::vector<std::string_view> asymmetric = {"RS256", "RS384", "RS512", "PS256", "PS384",
                                                   "PS512", "ES256", "ES384", "ES512", "ES256K"};
 
 std::string member(const SigningKey& key, std::string_view name) {

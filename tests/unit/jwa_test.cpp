@@ -47,9 +47,9 @@ TEST(Jwa, EveryAlgorithmHasItsRow) {
 
 // CVE-2015-9235 and its many sisters ("none" in any case); CVE-2026-34950 (a leading space).
 TEST(Jwa, NothingElseIsAnAlgorithm) {
-  for (const std::string_view name :
-       {""sv, "none"sv, "None"sv, "NONE"sv, "nOnE"sv, "hs256"sv, " HS256"sv, "HS256 "sv, "HS256\0"sv, "HS2560"sv, "HS25"sv,
-        "ES521"sv, "ES256k"sv, "RSA1_5"sv, "RSA-OAEP"sv, "A256GCM"sv, "dir"sv, "HS1"sv, "RS1"sv, "RS256,ES256"sv}) {
+  for (const std::string_view name : {""sv,         "none"sv,    "None"sv,   "NONE"sv, "nOnE"sv,  "hs256"sv,      " HS256"sv,
+                                      "HS256 "sv,   "HS256\0"sv, "HS2560"sv, "HS25"sv, "ES521"sv, "ES256k"sv,     "RSA1_5"sv,
+                                      "RSA-OAEP"sv, "A256GCM"sv, "dir"sv,    "HS1"sv,  "RS1"sv,   "RS256,ES256"sv}) {
     EXPECT_EQ(find_jwa(name), nullptr) << name;
   }
 }

@@ -37,6 +37,10 @@ const std::map<std::pair<std::string, std::int64_t>, std::string> exceptions = {
     {{"json_web_signature", 373}, "the payload holds a character that is not base64url (RFC 7515 2)"},
 };
 
+// Cases that say "invalid" of the very bytes that another case of the same group says are "valid" (the padding they
+// are named for is not in the file). No verifier can have both right, so 393 is the most that the file's 401 allow.
+const std::map<std::int64_t, std::int64_t> contradictions = {{367, 357}, {370, 357}};
+
 fs::path folder() {
   const char* named = std::getenv("POSTERN_VECTORS");
 #ifdef POSTERN_VECTORS
@@ -94,6 +98,8 @@ class Tally {
  public:
   explicit Tally(std::string file) : file_(std::move(file)) {}
   ~Tally() {
+    if (excepted_ != 0) note(std::to_string(excepted_) + " refused that are listed with their reasons");
+    if (contradicted_ != 0) note(std::to_string(contradicted_) + " that contradict another case of the same bytes");
     std::printf("wycheproof %-36s %zu of %zu%s\n", file_.c_str(), right_, total_, note_.c_str());
   }
   Tally(const Tally&) = delete;
@@ -106,11 +112,14 @@ class Tally {
       EXPECT_TRUE(expected) << file_ << " " << id << " is an exception without need";
       EXPECT_FALSE(accepted) << file_ << " " << id << " is accepted, but listed: " << exception->second;
       ++excepted_;
-      note_ = ", " + std::to_string(excepted_) + " refused that are listed with their reasons";
       return;
     }
     EXPECT_EQ(accepted, expected) << file_ << " " << id << ": " << text_at(test, "comment");
     right_ += accepted == expected ? 1 : 0;
+  }
+  void contradict() {
+    ++total_;
+    ++contradicted_;
   }
   void note(const std::string& text) { note_ += ", " + text; }
   [[nodiscard]] std::size_t right() const { return right_; }
@@ -122,6 +131,7 @@ class Tally {
   std::size_t right_ = 0;
   std::size_t total_ = 0;
   std::size_t excepted_ = 0;
+  std::size_t contradicted_ = 0;
 };
 
 bool valid(const json::Value& test) { return text_at(test, "result") == "valid"; }
@@ -169,15 +179,25 @@ void check_jose(const std::string& file, std::size_t right_wanted, std::size_t t
   const json::Value document = read("wycheproof/" + file + "_test.json");
   for (const json::Value& group : at(document, "testGroups").items()) {
     const auto keys = keys_of(group);
+    std::map<std::int64_t, std::string> valid_tokens;
     for (const json::Value& test : at(group, "tests").items()) {
-      tally.check(test, valid(test), keys && verifies(text_at(test, "jws"), *keys));
+      const std::int64_t id = at(test, "tcId").as_integer().value_or(0);
+      const std::string& token = text_at(test, "jws");
+      if (valid(test)) valid_tokens[id] = token;
+      if (const auto found = contradictions.find(id); file == "json_web_signature" && found != contradictions.end()) {
+        EXPECT_FALSE(valid(test));
+        EXPECT_EQ(valid_tokens[found->second], token) << id << " contradicts no more: take it off the list";
+        tally.contradict();
+        continue;
+      }
+      tally.check(test, valid(test), keys && verifies(token, *keys));
     }
   }
   EXPECT_EQ(tally.right(), right_wanted);
   EXPECT_EQ(tally.total(), total_wanted);
 }
 
-TEST_F(Wycheproof, JsonWebSignature) { check_jose("json_web_signature", 395, 401); }
+TEST_F(Wycheproof, JsonWebSignature) { check_jose("json_web_signature", 393, 401); }
 TEST_F(Wycheproof, JsonWebKey) { check_jose("json_web_key", 26, 26); }
 
 void check_ecdsa(const std::string& file, std::string_view alg, std::size_t total_wanted) {
@@ -220,8 +240,8 @@ void check_pkcs1(const std::string& file, std::string_view alg, std::size_t tota
     const bool weak = text_at(at(group, "publicKey"), "publicExponent") == "03";
     ASSERT_EQ(key.ok(), !weak);
     for (const json::Value& test : at(group, "tests").items()) {
-      const bool accepted = key && crypto::verify(key.value(), *find_jwa(alg), from_hex(text_at(test, "msg")),
-                                                  from_hex(text_at(test, "sig")));
+      const bool accepted =
+          key && crypto::verify(key.value(), *find_jwa(alg), from_hex(text_at(test, "msg")), from_hex(text_at(test, "sig")));
       tally.check(test, valid(test) && !weak, accepted);
       refused_keys += weak ? 1 : 0;
     }
@@ -247,8 +267,7 @@ void check_pss(const std::string& file, std::size_t total_wanted) {
     auto key = rsa_key_of(group);
     ASSERT_TRUE(key.ok());
     const auto row = rows.find(text_at(group, "sha"));
-    const bool fits = row != rows.end() && text_at(group, "mgf") == "MGF1" &&
-                      text_at(group, "mgfSha") == text_at(group, "sha") &&
+    const bool fits = row != rows.end() && text_at(group, "mgf") == "MGF1" && text_at(group, "mgfSha") == text_at(group, "sha") &&
                       at(group, "sLen").as_integer() == row->second.second;
     for (const json::Value& test : at(group, "tests").items()) {
       const std::string message = from_hex(text_at(test, "msg"));
@@ -317,8 +336,8 @@ std::vector<Jwk> cookbook_keys(const json::Value& jwk, std::string_view alg) {
 
 // RFC 7520 section 4: the examples that have a compact serialization; with each its payload must come back.
 TEST_F(Cookbook, CompactSignatures) {
-  for (const char* file : {"4_1.rsa_v15_signature", "4_2.rsa-pss_signature", "4_3.ecdsa_signature",
-                           "4_4.hmac-sha2_integrity_protection"}) {
+  for (const char* file :
+       {"4_1.rsa_v15_signature", "4_2.rsa-pss_signature", "4_3.ecdsa_signature", "4_4.hmac-sha2_integrity_protection"}) {
     SCOPED_TRACE(file);
     const json::Value example = read(std::string("cookbook/jws/") + file + ".json");
     const json::Value& input = at(example, "input");
@@ -342,23 +361,43 @@ TEST_F(Cookbook, OtherFormsAreRefused) {
     ASSERT_FALSE(token.empty());
     auto parsed = parse_jws(token);
     const json::Value& key = at(at(example, "input"), "key");
-    if (parsed) EXPECT_FALSE(verifies(token, cookbook_keys(key, "HS256")));
+    EXPECT_FALSE(parsed && verifies(token, cookbook_keys(key, "HS256")));
   }
 }
 
 // RFC 7520 section 3. The private and symmetric ones must refuse the whole set (somebody published a secret).
 TEST_F(Cookbook, Keys) {
-  for (const auto& [file, published] : std::vector<std::pair<std::string, bool>>{
-           {"3_1.ec_public_key", true}, {"3_2.ec_private_key", false}, {"3_3.rsa_public_key", true},
-           {"3_4.rsa_private_key", false}, {"3_5.symmetric_key_mac_computation", false},
-           {"3_6.symmetric_key_encryption", false}}) {
+  for (const auto& [file, published] : std::vector<std::pair<std::string, bool>>{{"3_1.ec_public_key", true},
+                                                                                 {"3_2.ec_private_key", false},
+                                                                                 {"3_3.rsa_public_key", true},
+                                                                                 {"3_4.rsa_private_key", false},
+                                                                                 {"3_5.symmetric_key_mac_computation", false},
+                                                                                 {"3_6.symmetric_key_encryption", false}}) {
     SCOPED_TRACE(file);
     json::Value set;
     set.set("keys", json::Value::array()).push_back(read("cookbook/jwk/" + file + ".json"));
     auto parsed = parse_jwk_set(json::write(set));
     EXPECT_EQ(parsed.ok(), published);
-    if (parsed) EXPECT_EQ(parsed->keys.size(), 1U);
+    EXPECT_EQ(parsed ? parsed->keys.size() : 0U, published ? 1U : 0U);
   }
+}
+
+// RFC 7515 A.1: the header has a line break in it, so whoever writes it anew before verifying fails.
+TEST_F(Cookbook, Rfc7515HmacExample) {
+  std::ifstream in(folder() / "rfc7515" / "README.md");
+  std::string token;
+  std::string key;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("eyJ")) token = line;
+    if (const std::size_t at_key = line.find("{\"kty\""); at_key != std::string::npos) key = line.substr(at_key);
+  }
+  auto jwk = json::parse(key);
+  ASSERT_TRUE(jwk.ok());
+  const auto keys = cookbook_keys(jwk.value(), "HS256");
+  EXPECT_TRUE(verifies(token, keys));
+  EXPECT_EQ(unverified_issuer(parse_jws(token).value()).value(), "joe");
+  token[token.size() / 2] = token[token.size() / 2] == 'A' ? 'B' : 'A';
+  EXPECT_FALSE(verifies(token, keys));
 }
 
 }  // namespace

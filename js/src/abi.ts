@@ -1,0 +1,287 @@
+// The other side of wasm/abi.h: messages of words, text and bodies, read and written.
+//
+// Everything a reader returns is a copy. A view into wasm memory dies when memory grows, which any call
+// may cause, so none leaves this file (invariant handles).
+
+/** Must equal the wasm's; they differ when the two files are from different builds. */
+export const abiVersion = 1;
+
+export const purposes = { handle: 0, authenticate: 1 } as const;
+export type Purpose = keyof typeof purposes;
+
+export const bodyStates = { whole: 0, overLimit: 1, failed: 2 } as const;
+export type BodyState = keyof typeof bodyStates;
+
+export const outcomes = { done: 0, handleUnknown: 1, inputMalformed: 2 } as const;
+
+/**
+ * The largest message the core takes. Bodies stop well short of it: what a browser tab or an isolate of
+ * 128 MB can hold twice, as bytes and as the parsed tree, is less than a configuration may allow.
+ */
+export const bodyBytesMax = 20 * 1024 * 1024;
+
+const errorNone = 0xffff_ffff;
+const replyTimedOut = 1;
+const replyBodyOverLimit = 2;
+
+export type HeaderList = [name: string, value: string][];
+
+/** What the host is to send: `OutgoingRequest` of core/include/postern/request.h. */
+export interface OutgoingRequest {
+  method: string;
+  url: string;
+  headers: HeaderList;
+  /** Empty: none is sent. */
+  body: Uint8Array<ArrayBuffer>;
+}
+
+/** What came back: `IncomingResponse` of core/include/postern/request.h. */
+export interface IncomingResponse {
+  /** 0: no response. */
+  status: number;
+  headers: HeaderList;
+  body: Uint8Array;
+  timedOut?: boolean;
+  bodyOverLimit?: boolean;
+}
+
+export interface ReadBody { kind: "readBody"; stepId: bigint; bytesMax: number }
+export interface Fetch {
+  kind: "fetch";
+  stepId: bigint;
+  fetchId: bigint;
+  purpose: "keys" | "discovery" | "upstreamObject";
+  request: OutgoingRequest;
+  bytesMax: number;
+  timeLimitMs: number;
+}
+export interface Wait { kind: "wait"; stepId: bigint; fetchId: bigint; untilMs: number }
+export interface Forward {
+  kind: "forward";
+  stepId: bigint;
+  request: OutgoingRequest;
+  reply: "pass" | "inspect";
+  bytesMax: number;
+  timeLimitMs: number;
+  dropReplyHeaders: string[];
+}
+export interface Respond {
+  kind: "respond";
+  stepId: bigint;
+  status: number;
+  headers: HeaderList;
+  body: Uint8Array<ArrayBuffer>;
+  /** A row of the error list; undefined when a reply is passed on. */
+  error: number | undefined;
+}
+export interface Authenticated {
+  kind: "authenticated";
+  stepId: bigint;
+  identity: string;
+  displayName: string;
+  permissions: string[];
+  claimsJson: string;
+}
+/** What the host does next: core/include/postern/step.h. */
+export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated;
+
+/** Work that belongs to no request. */
+export interface Due { nextAtMs: number; fetches: Fetch[] }
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+// One eight-byte cell, seen three ways: how two words become a double or a 64-bit number.
+const cell = new ArrayBuffer(8);
+const cellWords = new Uint32Array(cell);
+const cellFloat = new Float64Array(cell);
+const cellBig = new BigUint64Array(cell);
+
+/** Reads one message, whole, before anything else happens to the memory. */
+class Reader {
+  #words: Uint32Array;
+  #at = 0;
+  #text: string;
+  #textBytes: Uint8Array | undefined;
+  #textAt = 0;
+  #body: Uint8Array;
+  #bodyAt = 0;
+
+  constructor(memory: ArrayBuffer, ledger: number) {
+    const [words = 0, wordCount = 0, text = 0, textBytes = 0, body = 0, bodyBytes = 0] =
+      new Uint32Array(memory, ledger, 6);
+    this.#words = new Uint32Array(memory, words, wordCount);
+    const bytes = new Uint8Array(memory, text, textBytes);
+    this.#text = decoder.decode(bytes);
+    // Plain ASCII, nearly always: byte lengths are string lengths. Otherwise each string is decoded.
+    this.#textBytes = this.#text.length === textBytes ? undefined : bytes;
+    this.#body = new Uint8Array(memory, body, bodyBytes);
+  }
+
+  word(): number {
+    const value = this.#words[this.#at++];
+    if (value === undefined) throw new Error("a message of the core ends early");
+    return value;
+  }
+  u64(): bigint {
+    cellWords[0] = this.word();
+    cellWords[1] = this.word();
+    return cellBig[0]!;
+  }
+  f64(): number {
+    cellWords[0] = this.word();
+    cellWords[1] = this.word();
+    return cellFloat[0]!;
+  }
+  text(): string {
+    const from = this.#textAt;
+    this.#textAt += this.word();
+    return this.#textBytes === undefined
+      ? this.#text.slice(from, this.#textAt)
+      : decoder.decode(this.#textBytes.subarray(from, this.#textAt));
+  }
+  texts(): string[] {
+    const list: string[] = [];
+    for (let count = this.word(); count > 0; count--) list.push(this.text());
+    return list;
+  }
+  headers(): HeaderList {
+    const list: HeaderList = [];
+    for (let count = this.word(); count > 0; count--) list.push([this.text(), this.text()]);
+    return list;
+  }
+  body(): Uint8Array<ArrayBuffer> {
+    const from = this.#bodyAt;
+    this.#bodyAt += this.word();
+    return new Uint8Array(this.#body.subarray(from, this.#bodyAt));
+  }
+  request(): OutgoingRequest {
+    return { method: this.text(), url: this.text(), headers: this.headers(), body: this.body() };
+  }
+  fetch(stepId: bigint): Fetch {
+    const fetchId = this.u64();
+    const purpose = (["keys", "discovery", "upstreamObject"] as const)[this.word()];
+    if (purpose === undefined) throw new Error("the core asks for a fetch of unknown purpose");
+    const bytesMax = this.word();
+    const timeLimitMs = this.f64();
+    return { kind: "fetch", stepId, fetchId, purpose, bytesMax, timeLimitMs, request: this.request() };
+  }
+}
+
+export function readStep(memory: ArrayBuffer, ledger: number): Step {
+  const reader = new Reader(memory, ledger);
+  const kind = reader.word();
+  const stepId = reader.u64();
+  switch (kind) {
+    case 1:
+      return { kind: "readBody", stepId, bytesMax: reader.word() };
+    case 2:
+      return reader.fetch(stepId);
+    case 3:
+      return { kind: "wait", stepId, fetchId: reader.u64(), untilMs: reader.f64() };
+    case 4: {
+      const mode = reader.word();
+      // Anything but a plain 0 is read whole and judged: the stricter of the two.
+      const reply = mode === 0 ? "pass" : "inspect";
+      const bytesMax = reader.word();
+      const timeLimitMs = reader.f64();
+      const request = reader.request();
+      return {
+        kind: "forward", stepId, reply, bytesMax, timeLimitMs, request, dropReplyHeaders: reader.texts(),
+      };
+    }
+    case 5: {
+      const status = reader.word();
+      const error = reader.word();
+      return {
+        kind: "respond", stepId, status,
+        error: error === errorNone ? undefined : error,
+        headers: reader.headers(),
+        body: reader.body(),
+      };
+    }
+    case 6:
+      return {
+        kind: "authenticated", stepId,
+        identity: reader.text(),
+        displayName: reader.text(),
+        permissions: reader.texts(),
+        claimsJson: reader.text(),
+      };
+    default:
+      throw new Error(`the core asks for a step of unknown kind ${kind}`);
+  }
+}
+
+export function readDue(memory: ArrayBuffer, ledger: number): Due {
+  const reader = new Reader(memory, ledger);
+  const nextAtMs = reader.f64();
+  const fetches: Fetch[] = [];
+  for (let count = reader.word(); count > 0; count--) fetches.push(reader.fetch(0n));
+  return { nextAtMs, fetches };
+}
+
+/** The row of the error list that says why there is no exchange. */
+export function readRefusal(memory: ArrayBuffer, ledger: number): number {
+  return new Reader(memory, ledger).word();
+}
+
+/** The sizes a call has to name. */
+export interface Written { words: number; textBytes: number; bodyBytes: number }
+
+/** Gives room for so many bytes: a view that is good until the next call of the core. */
+export type Room = (bytes: number) => Uint8Array;
+
+function write(room: Room, words: number[], lengthsAt: number[], strings: string[], body?: Uint8Array): Written {
+  const text = strings.join("");
+  const bodyBytes = body?.length ?? 0;
+  const wordBytes = words.length * 4;
+  // A UTF-16 unit is at most three bytes of UTF-8.
+  const view = room(wordBytes + text.length * 3 + bodyBytes);
+  const textView = view.subarray(wordBytes, wordBytes + text.length * 3);
+  let textBytes = encoder.encodeInto(text, textView).written;
+  if (textBytes !== text.length) {
+    textBytes = 0;
+    strings.forEach((string, index) => {
+      const { written } = encoder.encodeInto(string, textView.subarray(textBytes));
+      words[lengthsAt[index]!] = written;
+      textBytes += written;
+    });
+  }
+  new Uint32Array(view.buffer, view.byteOffset, words.length).set(words);
+  if (body !== undefined) view.set(body, wordBytes + textBytes);
+  return { words: words.length, textBytes, bodyBytes };
+}
+
+function putHeaders(headers: Iterable<[string, string]>, words: number[], at: number[], strings: string[]): void {
+  const countAt = words.push(0) - 1;
+  let count = 0;
+  for (const [name, value] of headers) {
+    at.push(words.push(name.length) - 1, words.push(value.length) - 1);
+    strings.push(name, value);
+    count++;
+  }
+  words[countAt] = count;
+}
+
+export function writeHead(room: Room, method: string, target: string, headers: Iterable<[string, string]>): Written {
+  const words = [method.length, target.length];
+  const at = [0, 1];
+  const strings = [method, target];
+  putHeaders(headers, words, at, strings);
+  return write(room, words, at, strings);
+}
+
+export function writeResponse(room: Room, response: IncomingResponse): Written {
+  const flags = (response.timedOut ? replyTimedOut : 0) | (response.bodyOverLimit ? replyBodyOverLimit : 0);
+  const words = [response.status, flags];
+  const at: number[] = [];
+  const strings: string[] = [];
+  putHeaders(response.headers, words, at, strings);
+  return write(room, words, at, strings, response.body);
+}
+
+export function writeBody(room: Room, body: Uint8Array): Written {
+  room(body.length).set(body);
+  return { words: 0, textBytes: 0, bodyBytes: body.length };
+}

@@ -1,0 +1,12 @@
+// What a program imports, whichever entry its runtime takes.
+export { Gate } from "./gate.js";
+export type {
+  ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, User,
+} from "./gate.js";
+export { AuthError, ConfigError } from "./errors.js";
+export type { ErrorCode } from "./errors.js";
+export type {
+  Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, Rule, RuleKey,
+  SymmetricKey, Upstream,
+} from "./config.js";
+export type { FetchFunction } from "./fetching.js";

@@ -1,0 +1,538 @@
+// The gate: the loop over the core's steps, with fetch.
+//
+// The loop decides nothing. It carries out what the core asks for and gives back what came of it; where it
+// cannot, the answer is 500 and nothing is forwarded (invariant fail-closed).
+import {
+  bodyBytesMax, type Authenticated, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type Wait,
+} from "./abi.js";
+import { type GateConfig } from "./config.js";
+import { Core, CoreRefused, currentCore } from "./core.js";
+import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
+import { Attempt, fetchWhole, readWhole, type Budget, type FetchFunction } from "./fetching.js";
+
+/** Who is calling, once the credential was found good. */
+export interface User {
+  /** LangGraph's `identity`: by default the token's `sub`. */
+  identity: string;
+  /** The identity unless a claim gives a name. */
+  displayName: string;
+  permissions: string[];
+  /** The validated claims. */
+  claims: Record<string, unknown>;
+}
+
+/** What became of a request, for logs and metrics. Holds no credential, no claim and no body. */
+export interface GateDecision {
+  /**
+   * `forwarded`: the upstream's reply went to the client, unread. `answered`: the gate gave the answer, with
+   * `code` when it is a refusal. `failed`: the host or the upstream failed. `left`: the client did.
+   */
+  outcome: "forwarded" | "answered" | "failed" | "left";
+  status: number;
+  code?: ErrorCode;
+  durationMs: number;
+}
+
+export interface GateOptions {
+  /** What `"$NAME"` in a secret field stands for. Only names the configuration mentions are read. */
+  env?: Readonly<Record<string, unknown>>;
+  /** How requests are sent. Default: the global `fetch`. */
+  fetch?: FetchFunction;
+  /** The time in milliseconds since 1970. Default: `Date.now`. */
+  now?: () => number;
+  /** Keeps background work alive after the answer, where the runtime needs telling. */
+  waitUntil?: (work: Promise<unknown>) => void;
+  /** Told of every request that was handled. */
+  onDecision?: (decision: GateDecision) => void;
+  /** Told of every warning about the configuration. Default: `console.warn`, each once. */
+  onWarning?: (warning: string) => void;
+}
+
+/** Settings of one request. A Cloudflare `ctx` fits. */
+export interface HandleOptions {
+  waitUntil?(work: Promise<unknown>): void;
+}
+
+/** A request a person asks about, rather than one that came in. */
+export interface ExplainRequest {
+  method: string;
+  /** Path and query, for example `/threads/search`. */
+  target: string;
+  headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  body?: string;
+  /** The time to judge at. Default: now. */
+  now?: number;
+}
+
+/** What would happen to a request. What is not known or does not apply is missing. */
+export interface Explanation {
+  user?: { identity: string; display_name: string; permissions: string[] };
+  route?: { method: string; path: string; resource: string; action: string };
+  /** The key of the policy's row that decided. */
+  rule?: string;
+  filter?: unknown;
+  stamp?: Record<string, unknown>;
+  /** The body as it came in, parsed. */
+  body_received?: unknown;
+  /** What the gate would ask the upstream first; taken as passed here. */
+  checks: { method: string; url: string; body: string }[];
+  outcome:
+    | { kind: "forward"; method: string; url: string; body: string; reply: string }
+    | { kind: "refuse"; status: number; code?: ErrorCode; detail?: string }
+    | { kind: "keys_needed"; detail?: string };
+}
+
+// A quarter of the smallest host (128 MB): bodies are held as bytes and, while judged, as a tree.
+const heldBytesMax = 32 * 1024 * 1024;
+// How often a waiting request looks whether its keys have come.
+const waitPollMs = { first: 2, most: 50 };
+
+const nullBodyStatuses = new Set([101, 103, 204, 205, 304]);
+const hopByHopHeaders = [
+  "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+  "transfer-encoding", "upgrade",
+];
+
+const warned = new Set<string>();
+
+/** A gate in its instance: both change together, when the instance traps. */
+interface Seat {
+  core: Core;
+  handle: number;
+}
+
+/** The client went away: nobody reads the answer. */
+class ClientLeft extends Error {
+  override name = "ClientLeft";
+}
+
+/** More bytes are held than the gate may hold. */
+class Overloaded extends Error {
+  override name = "Overloaded";
+}
+
+/**
+ * The gate in front of one agent server.
+ *
+ * @example
+ * ```ts
+ * const gate = await Gate.create({
+ *   issuers: [{ preset: "supabase", url: "https://PROJECT.supabase.co" }],
+ *   upstream: { url: "http://127.0.0.1:2024" },
+ * });
+ * export default { fetch: (request, env, ctx) => gate.handle(request, ctx) };
+ * ```
+ */
+export class Gate {
+  /** Warnings about the configuration: one line each, to be shown at start. */
+  readonly warnings: readonly string[];
+  /** Where requests go that pass. */
+  readonly upstreamUrl: string;
+
+  readonly #config: string;
+  readonly #environment: string[];
+  readonly #fetch: FetchFunction;
+  readonly #now: () => number;
+  readonly #options: GateOptions;
+  #seat: Seat;
+  #closed = false;
+  // Grows with every key fetch that was answered: what a waiting request looks at.
+  #answers = 0;
+  #dueAtMs = 0;
+  #heldBytes = 0;
+
+  private constructor(
+    seat: Seat, config: string, environment: string[], upstreamUrl: string, warnings: string[], options: GateOptions,
+  ) {
+    this.#seat = seat;
+    this.#config = config;
+    this.#environment = environment;
+    this.#options = options;
+    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    this.#now = options.now ?? (() => Date.now());
+    this.upstreamUrl = upstreamUrl;
+    this.warnings = warnings;
+  }
+
+  /**
+   * Makes a gate from its configuration: an object, or the text of a file (JSON with comments).
+   *
+   * Reads no clock and needs no network, so it may run at a worker's global scope.
+   *
+   * @throws {ConfigError} when the configuration cannot be used; it says where and how to mend it.
+   */
+  static async create(config: GateConfig | string, options: GateOptions = {}): Promise<Gate> {
+    const text = typeof config === "string" ? config : JSON.stringify(config);
+    const environment = mentionedVariables(text, options.env ?? {});
+    const core = await currentCore();
+    const made = core.createGate(text, environment);
+    if (made.error !== undefined) {
+      // A place in a text the caller has never seen would mislead.
+      throw new ConfigError(typeof config === "string" ? made.error : { ...made.error, line: 0, column: 0 });
+    }
+    for (const warning of made.warnings) {
+      if (options.onWarning !== undefined) options.onWarning(warning);
+      else if (!warned.has(warning)) console.warn(`postern: ${warning}`);
+      warned.add(warning);
+    }
+    return new Gate({ core, handle: made.handle }, text, environment, made.upstreamUrl, made.warnings, options);
+  }
+
+  /**
+   * Judges a request and carries the decision out: the answer is the upstream's, streamed as it comes, or
+   * the gate's own refusal. Never rejects.
+   */
+  async handle(request: Request, options: HandleOptions = {}): Promise<Response> {
+    const startedAt = this.#now();
+    let decision: Omit<GateDecision, "durationMs"> = { outcome: "failed", status: 500, code: "host_failed" };
+    let response: Response;
+    try {
+      [response, decision] = await this.#carryOut(request, options);
+    } catch (fault) {
+      if (fault instanceof ClientLeft) {
+        decision = { outcome: "left", status: 499 };
+        response = new Response(null, { status: 499 });
+      } else {
+        const code = overload(fault) ? "gate_overloaded" : "host_failed";
+        response = errorResponse(code);
+        decision = { outcome: "failed", status: response.status, code };
+        if (code === "host_failed") console.error(`postern: a request failed: ${nameOf(fault)}`);
+      }
+    }
+    this.#startDueWork(options);
+    try {
+      this.#options.onDecision?.({ ...decision, durationMs: this.#now() - startedAt });
+    } catch (fault) {
+      // The answer is made; what observes it must not change it.
+      console.error(`postern: onDecision failed: ${nameOf(fault)}`);
+    }
+    return response;
+  }
+
+  /**
+   * Who is calling. Looks at the credential alone: whether they may do what they ask for is not judged.
+   *
+   * @throws {AuthError} when the credential is missing, not good, or cannot be judged at the moment.
+   */
+  async authenticate(request: Request, options: HandleOptions = {}): Promise<User> {
+    let seat: Seat | undefined;
+    let exchange = 0;
+    try {
+      seat = await this.#takeSeat();
+      exchange = seat.core.open(seat.handle, "authenticate", request.method, targetOf(request.url), request.headers, this.#now());
+      for (;;) {
+        const step = seat.core.next(exchange, this.#now());
+        switch (step.kind) {
+          case "fetch":
+            await this.#carryFetch(seat, step, request.signal, options, this.#budget().budget);
+            break;
+          case "wait":
+            await this.#wait(step, request.signal);
+            break;
+          case "authenticated":
+            return userOf(step);
+          case "respond":
+            throw authError(seat.core, step);
+          default:
+            throw new Error(`no ${step.kind} belongs to authentication`);
+        }
+      }
+    } catch (fault) {
+      if (fault instanceof AuthError) throw fault;
+      const code = overload(fault) ? "gate_overloaded" : "host_failed";
+      const response = errorResponse(code);
+      const body = new Uint8Array(await response.clone().arrayBuffer());
+      throw new AuthError(code, hostErrors[code][1], response.status, response.headers, body, { cause: fault });
+    } finally {
+      if (exchange !== 0) seat?.core.close(exchange);
+      this.#startDueWork(options);
+    }
+  }
+
+  /**
+   * What would happen to a request: user, route, rule, filter, edits and outcome. Sends nothing; needs the
+   * issuer's keys in the configuration to get past the signature.
+   */
+  async explain(request: ExplainRequest): Promise<Explanation> {
+    const seat = await this.#takeSeat();
+    const list = request.headers ?? [];
+    const pairs = Array.isArray(list) ? (list as readonly (readonly [string, string])[]) : Object.entries(list);
+    const text = seat.core.explain(
+      seat.handle, request.method, request.target, pairs.flat(), request.body ?? "", request.now ?? this.#now(),
+    );
+    return JSON.parse(text) as Explanation;
+  }
+
+  /** Gives the gate's memory back. Requests that are open end in 500. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#seat.core.closeGate(this.#seat.handle);
+  }
+
+  /** This gate in the instance of today. After a trap it is made anew, without its fetched keys. */
+  async #takeSeat(): Promise<Seat> {
+    if (this.#closed) throw new Error("the gate is closed");
+    if (!this.#seat.core.dead) return this.#seat;
+    const core = await currentCore();
+    if (this.#seat.core.dead) {
+      const made = core.createGate(this.#config, this.#environment);
+      if (made.error !== undefined) throw new ConfigError(made.error);
+      this.#seat = { core, handle: made.handle };
+      this.#dueAtMs = 0;
+    }
+    return this.#seat;
+  }
+
+  async #carryOut(request: Request, options: HandleOptions): Promise<[Response, Omit<GateDecision, "durationMs">]> {
+    const seat = await this.#takeSeat();
+    const { core } = seat;
+    const { signal } = request;
+    const { budget, release } = this.#budget();
+    let exchange = 0;
+    try {
+      exchange = core.open(seat.handle, "handle", request.method, targetOf(request.url), request.headers, this.#now());
+      for (;;) {
+        const step: Step = core.next(exchange, this.#now());
+        switch (step.kind) {
+          case "readBody": {
+            const body = await readBody(request, Math.min(step.bytesMax, bodyBytesMax), budget);
+            if (body.state === "overBudget") throw new Overloaded();
+            core.giveBody(exchange, step.stepId, body.state, body.state === "whole" ? body.bytes : noBytes, this.#now());
+            break;
+          }
+          case "fetch":
+            await this.#carryFetch(seat, step, signal, options, budget);
+            break;
+          case "wait":
+            await this.#wait(step, signal);
+            break;
+          case "forward": {
+            if (step.reply === "pass") {
+              // The exchange is over: its slot is not held for as long as the reply streams.
+              core.close(exchange);
+              exchange = 0;
+              return await this.#pass(step, request);
+            }
+            const reply = await fetchWhole(
+              this.#fetch, step.request, Math.min(step.bytesMax, bodyBytesMax), step.timeLimitMs, budget, signal, "firstByte",
+            );
+            if (signal.aborted) throw new ClientLeft();
+            core.giveReply(exchange, step.stepId, reply, this.#now());
+            break;
+          }
+          case "respond":
+            return answer(core, step, request.method);
+          case "authenticated":
+            throw new Error("an exchange that was to be handled ended in a user");
+        }
+      }
+    } finally {
+      release();
+      if (exchange !== 0) core.close(exchange);
+    }
+  }
+
+  /** Streams the upstream's reply to the client as it arrives. */
+  async #pass(step: Forward, request: Request): Promise<[Response, Omit<GateDecision, "durationMs">]> {
+    const failed = (code: "upstream_failed" | "upstream_timeout"): [Response, Omit<GateDecision, "durationMs">] => {
+      const response = errorResponse(code);
+      return [response, { outcome: "failed", status: response.status, code }];
+    };
+    const attempt = new Attempt(step.timeLimitMs, request.signal);
+    let upstream: Response;
+    try {
+      upstream = await attempt.send(this.#fetch, step.request);
+      attempt.stopClock();
+    } catch {
+      attempt.finish();
+      if (attempt.clientLeft) throw new ClientLeft();
+      return failed(attempt.timedOut ? "upstream_timeout" : "upstream_failed");
+    }
+    const { status } = upstream;
+    // A redirect would lead the client, or us, around the gate.
+    if (status < 200 || status > 599 || (status >= 300 && status < 400)) {
+      attempt.finish();
+      upstream.body?.cancel().catch(() => {});
+      return failed("upstream_failed");
+    }
+    const headers = new Headers(upstream.headers);
+    for (const name of hopByHopHeaders) headers.delete(name);
+    for (const name of step.dropReplyHeaders) headers.delete(name);
+    if (headers.has("content-encoding")) {
+      // fetch has decoded the body, so neither of the two is true of what goes out.
+      headers.delete("content-encoding");
+      headers.delete("content-length");
+    }
+    const body = nullBodyStatuses.has(status) ? null : upstream.body;
+    if (body !== null) streaming.set(body, [attempt, request]);
+    return [new Response(body, { status, headers }), { outcome: "forwarded", status }];
+  }
+
+  /**
+   * Sends a fetch of the core's and gives it the answer. What belongs to the gate (keys, discovery) goes on
+   * when this client leaves: others wait for it.
+   */
+  async #carryFetch(
+    seat: Seat, step: Fetch, client: AbortSignal, options: HandleOptions, budget: Budget,
+  ): Promise<void> {
+    const ofTheGate = step.purpose !== "upstreamObject";
+    const work = fetchWhole(
+      this.#fetch, step.request, Math.min(step.bytesMax, bodyBytesMax), step.timeLimitMs,
+      ofTheGate ? unlimited : budget, ofTheGate ? undefined : client,
+    ).then((reply) => this.#giveFetch(seat, step, reply));
+    if (!ofTheGate) {
+      await work;
+      if (client.aborted) throw new ClientLeft();
+      return;
+    }
+    work.catch(() => {});  // when the client leaves first, nobody awaits it
+    this.#keepAlive(work, options);
+    await untilLeft(work, client);
+  }
+
+  #giveFetch(seat: Seat, step: Fetch, reply: IncomingResponse): void {
+    if (seat.core.dead || this.#closed) return;
+    seat.core.giveFetch(seat.handle, step.fetchId, reply, this.#now());
+    if (step.purpose === "upstreamObject") return;
+    this.#answers++;
+    this.#dueAtMs = 0;  // fresh keys set a new date
+  }
+
+  /**
+   * Until a fetch of the gate's was answered or the core's patience ends. On this request's own timer: in
+   * workerd a promise of another request may never settle here.
+   */
+  async #wait(step: Wait, client: AbortSignal): Promise<void> {
+    const answers = this.#answers;
+    for (let pause = waitPollMs.first; ; pause = Math.min(pause * 2, waitPollMs.most)) {
+      if (client.aborted) throw new ClientLeft();
+      const left = step.untilMs - this.#now();
+      if (left <= 0 || this.#answers !== answers) return;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)));
+    }
+  }
+
+  /** Work of the gate's that is due: no request waits for it, so none can fail with it. */
+  #startDueWork(options: HandleOptions): void {
+    const seat = this.#seat;
+    if (this.#closed || seat.core.dead || this.#now() < this.#dueAtMs) return;
+    let fetches: Fetch[];
+    try {
+      ({ nextAtMs: this.#dueAtMs, fetches } = seat.core.due(seat.handle, this.#now()));
+    } catch {
+      return;  // a trap: the next request finds a new instance
+    }
+    for (const step of fetches) {
+      const work = fetchWhole(this.#fetch, step.request, step.bytesMax, step.timeLimitMs, unlimited)
+        .then((reply) => this.#giveFetch(seat, step, reply))
+        .catch(() => {});  // as above
+      this.#keepAlive(work, options);
+    }
+  }
+
+  #keepAlive(work: Promise<unknown>, options: HandleOptions): void {
+    if (options.waitUntil !== undefined) options.waitUntil(work);
+    else this.#options.waitUntil?.(work);
+  }
+
+  /** One request's share of the bytes the gate may hold. */
+  #budget(): { budget: Budget; release: () => void } {
+    let taken = 0;
+    return {
+      budget: {
+        take: (bytes) => {
+          if (this.#heldBytes + bytes > heldBytesMax) return false;
+          this.#heldBytes += bytes;
+          taken += bytes;
+          return true;
+        },
+      },
+      release: () => {
+        this.#heldBytes -= taken;
+        taken = 0;
+      },
+    };
+  }
+}
+
+const noBytes = new Uint8Array(0);
+// Node's Request hands its signal's abort on only while the Request itself is alive, and nothing else needs
+// it once the reply streams: it lives as long as the stream, so that a client that leaves ends the upstream's work.
+const streaming = new WeakMap<ReadableStream, [Attempt, Request]>();
+const unlimited: Budget = { take: () => true };
+
+/** Path and query exactly as the URL has them. */
+function targetOf(url: string): string {
+  const path = url.indexOf("/", url.indexOf("://") + 3);
+  const fragment = url.indexOf("#");
+  return fragment === -1 ? url.slice(path) : url.slice(path, fragment);
+}
+
+/** The variables that the text names as "$NAME", flat: what it does not name does not enter the core. */
+function mentionedVariables(text: string, env: Readonly<Record<string, unknown>>): string[] {
+  const list: string[] = [];
+  for (const [, name] of text.matchAll(/"\$([A-Za-z_][A-Za-z0-9_]*)"/g)) {
+    const value = env[name!];
+    if (typeof value === "string") list.push(name!, value);
+  }
+  return list;
+}
+
+async function readBody(request: Request, bytesMax: number, budget: Budget): ReturnType<typeof readWhole> {
+  if (request.bodyUsed) return { state: "failed" };
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > bytesMax) return { state: "overLimit" };
+  const whole = await readWhole(request.body, bytesMax, budget, "leave");
+  if (request.signal.aborted) throw new ClientLeft();
+  return whole;
+}
+
+/** Settles with the work, or rejects as soon as the client leaves; the work goes on. */
+async function untilLeft(work: Promise<void>, client: AbortSignal): Promise<void> {
+  if (client.aborted) throw new ClientLeft();
+  let leave: (() => void) | undefined;
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(new ClientLeft());
+    client.addEventListener("abort", leave, { once: true });
+  });
+  try {
+    await Promise.race([work, left]);
+  } finally {
+    client.removeEventListener("abort", leave!);
+  }
+}
+
+function answer(core: Core, step: Respond, method: string): [Response, Omit<GateDecision, "durationMs">] {
+  const body = method === "HEAD" || nullBodyStatuses.has(step.status) ? null : step.body;
+  const response = new Response(body, { status: step.status, headers: step.headers });
+  const code = step.error === undefined ? undefined : core.errors[step.error]?.code as ErrorCode | undefined;
+  return [response, { outcome: "answered", status: step.status, ...(code !== undefined && { code }) }];
+}
+
+function userOf(step: Authenticated): User {
+  return {
+    identity: step.identity,
+    displayName: step.displayName,
+    permissions: step.permissions,
+    claims: JSON.parse(step.claimsJson) as Record<string, unknown>,
+  };
+}
+
+function authError(core: Core, step: Respond): AuthError {
+  const row = step.error === undefined ? undefined : core.errors[step.error];
+  return new AuthError(
+    (row?.code ?? "host_failed") as ErrorCode, row?.sentence ?? hostErrors.host_failed[1], step.status,
+    new Headers(step.headers as HeaderList), step.body,
+  );
+}
+
+function overload(fault: unknown): boolean {
+  return fault instanceof Overloaded || (fault instanceof CoreRefused && fault.code === "gate_overloaded");
+}
+
+/** What may be printed of an unexpected fault: its kind. A message could quote a URL or a header. */
+function nameOf(fault: unknown): string {
+  if (!(fault instanceof Error)) return typeof fault;
+  return fault.cause instanceof Error ? `${fault.name} (${fault.cause.name})` : fault.name;
+}

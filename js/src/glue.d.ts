@@ -1,0 +1,45 @@
+// Emscripten's JavaScript beside the wasm file; the build copies it to dist/glue.js.
+
+/** The request path: plain numbers in, plain numbers out. The layout is in wasm/abi.h. */
+export interface RawExports {
+  _postern_abi_version(): number;
+  _postern_ledger(): number;
+  _postern_input(bytes: number): number;
+  _postern_open(gate: number, purpose: number, now: number, words: number, textBytes: number): number;
+  _postern_next(exchange: number, now: number): number;
+  _postern_give_body(exchange: number, stepId: bigint, state: number, bodyBytes: number, now: number): number;
+  _postern_give_reply(
+    exchange: number, stepId: bigint, words: number, textBytes: number, bodyBytes: number, now: number,
+  ): number;
+  _postern_fail(exchange: number, stepId: bigint): number;
+  _postern_give_fetch(
+    gate: number, fetchId: bigint, words: number, textBytes: number, bodyBytes: number, now: number,
+  ): number;
+  _postern_due(gate: number, now: number): number;
+  _postern_close(exchange: number): void;
+}
+
+/** The cold path, by Embind. */
+export interface Bindings {
+  createGate(
+    config: string, environment: string[],
+  ):
+    | { handle: number; upstreamUrl: string; warnings: string[]; error?: undefined }
+    | { error: { line: number; column: number; path: string; message: string } };
+  closeGate(gate: number): void;
+  explain(
+    gate: number, method: string, target: string, headers: string[], body: string, now: number,
+  ): string;
+  errors(): { code: string; status: number; sentence: string }[];
+}
+
+export type Glue = RawExports & Bindings;
+
+export default function createGlue(options: {
+  instantiateWasm(
+    imports: WebAssembly.Imports,
+    done: (instance: WebAssembly.Instance, module: WebAssembly.Module) => void,
+  ): WebAssembly.Exports;
+  print?: (text: string) => void;
+  printErr?: (text: string) => void;
+}): Promise<Glue>;

@@ -1,0 +1,53 @@
+// A program that uses the package, for the compiler alone: every public name, as its documentation shows it.
+import { AuthError, ConfigError, Gate } from "postern";
+import type { ErrorCode, Explanation, GateConfig, GateDecision, GateOptions, Policy, User } from "postern";
+import { Gate as InlineGate } from "postern/inline";
+
+const policy: Policy = {
+  "*": { filter: { owner: "$user.identity" }, stamp: { owner: "$user.identity" } },
+  "threads:read": { filter: { $or: [{ owner: "$user.identity" }, { members: { $contains: "$user.identity" } }] } },
+  "assistants:search": "allow",
+  "crons": "deny",
+};
+const config: GateConfig = {
+  issuers: [{ preset: "supabase", url: "https://project.supabase.co" }],
+  upstream: { url: "http://127.0.0.1:2024", api: "langgraph", headers: { "x-api-key": "$KEY" }, graphs: ["agent"] },
+  policy,
+  limits: { body_bytes_max: 1024 * 1024 },
+};
+const options: GateOptions = {
+  env: { KEY: "secret", NOT_A_STRING: {} },
+  fetch: (url, init) => fetch(url, init),
+  now: () => Date.now(),
+  onDecision: (decision: GateDecision) => void decision.durationMs,
+};
+
+export async function use(context: { waitUntil(work: Promise<unknown>): void; other: number }): Promise<Response> {
+  const gate: Gate = await Gate.create(config, options);
+  const request = new Request("https://gate.example/threads");
+  try {
+    const user: User = await gate.authenticate(request);
+    const identity: string = user.identity;
+    void identity;
+  } catch (error) {
+    if (error instanceof AuthError) {
+      const code: ErrorCode = error.code;
+      void code;
+      return error.toResponse();
+    }
+    if (error instanceof ConfigError) throw new Error(`${error.line}:${error.column} ${error.path}`);
+  }
+  const explanation: Explanation = await gate.explain({ method: "GET", target: "/threads" });
+  if (explanation.outcome.kind === "refuse") void explanation.outcome.status;
+  return gate.handle(request, context);
+}
+
+// What must not compile.
+// @ts-expect-error an issuer needs its name
+export const withoutIssuer: GateConfig = { issuers: [{ audience: "a" }], upstream: { url: "" } };
+// @ts-expect-error no such rule key
+export const unknownRule: Policy = { "thread:read": "allow" };
+// @ts-expect-error a rule that only stamps would open everything
+export const onlyStamp: Policy = { "*": { stamp: { owner: "$user.identity" } } };
+
+export const inline: typeof Gate = InlineGate as unknown as typeof Gate;

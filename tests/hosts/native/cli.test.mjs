@@ -1,0 +1,121 @@
+// The command line: what it prints, and that a mistake stops the start with status 2.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { audience, binary, exchange, get, head, issuer, jwks, scratch, startPostern, startRawUpstream, token, writeConfig } from "./support.mjs";
+
+const run = (...args) => {
+  const { status, stdout, stderr } = spawnSync(binary, args, { encoding: "utf8", timeout: 20_000 });
+  return { status, stdout, stderr };
+};
+const flags = ["serve", "--upstream", "http://127.0.0.1:1", "--issuer", issuer, "--jwks-uri", "http://127.0.0.1:1/jwks.json", "--listen", "127.0.0.1:0"];
+
+test("version and help", () => {
+  assert.match(run("version").stdout, /^postern \d+\.\d+\.\d+\n$/);
+  for (const args of [["--help"], ["serve", "--help"], ["explain", "--help"], ["check-config", "--help"]]) {
+    const { status, stdout } = run(...args);
+    assert.equal(status, 0);
+    assert.match(stdout, /Usage: postern/);
+  }
+  assert.match(run("serve", "--help").stdout, /--any-audience/);
+});
+
+test("mistakes on the command line are status 2 and say what to do", () => {
+  const config = writeConfig("http://127.0.0.1:1");
+  for (const [args, said] of [
+    [[], /subcommand/],
+    [["serf"], /serf|subcommand/],
+    [["serve"], /--config FILE, or --upstream/],
+    [["serve", "--upstream", "http://127.0.0.1:1"], /--config FILE, or --upstream/],
+    [["serve", "--config", config, "--issuer", issuer, "--audience", audience], /--config and --issuer, --audience do not go together/],
+    [["serve", "--config", config, "--any-audience"], /--config and --any-audience/],
+    [["serve", "--config", config, "--listen", "8080"], /--listen takes ADDRESS:PORT/],
+    [["serve", "--config", config, "--listen", "::1:8080"], /--listen takes/],
+    [["serve", "--config", config, "--listen", "gate.test:8080"], /--listen takes/],
+    [["serve", "--config", config, "--listen", "127.0.0.1:70000"], /--listen takes/],
+    [["serve", "--config", config, "--log", "all"], /--log/],
+    [["serve", "--config", config, "--drain-seconds", "-1"], /--drain-seconds/],
+    [["serve", "--config", join(scratch, "nowhere.json")], /cannot read .*nowhere\.json: No such file/],
+    [["check-config"], /FILE/],
+    [["explain", "--config", config], /--path/],
+    [["explain", "--config", config, "--path", "threads"], /begins with a slash/],
+  ]) {
+    const { status, stderr } = run(...args);
+    assert.equal(status, 2, `${args.join(" ")}: ${stderr}`);
+    assert.match(stderr, said, args.join(" "));
+  }
+});
+
+test("no audience, no start; any audience only when it is spelled out, and shouted", async (t) => {
+  const { status, stderr } = run(...flags);
+  assert.equal(status, 2);
+  assert.match(stderr, /audience/);
+  assert.equal(run(...flags, "--audience", "").status, 2);
+  const gate = await startPostern(t, [...flags.slice(1, -2), "--any-audience"]);
+  assert.match(gate.log(), /WARNING: .*audience/);
+});
+
+test("a certificate file that is none stops the start", () => {
+  const path = join(scratch, "no.pem");
+  writeFileSync(path, "hello");
+  const { status, stderr } = run(...flags, "--audience", audience, "--ca-file", path);
+  assert.equal(status, 2);
+  assert.match(stderr, /no\.pem/);
+});
+
+test("check-config: FILE:LINE:COLUMN: PATH: MESSAGE", () => {
+  const good = writeConfig("http://127.0.0.1:1");
+  assert.deepEqual([run("check-config", good).status, run("check-config", good).stdout], [0, `${good}: ok\n`]);
+  const path = join(scratch, "bad.json");
+  writeFileSync(path, `{\n  // who signs\n  "issuers": [{ "issuer": "${issuer}", "audiance": "a" }],\n  "upstream": { "url": "http://127.0.0.1:1" }\n}\n`);
+  const { status, stderr } = run("check-config", path);
+  assert.equal(status, 2);
+  assert.match(stderr, new RegExp(`^${path}:3:\\d+: issuers\\[0\\].*audiance`));
+  assert.equal(run("serve", "--config", path).stderr, stderr);
+});
+
+test("a secret may come from the environment", () => {
+  const path = join(scratch, "secret.json");
+  writeFileSync(path, JSON.stringify({ issuers: [{ issuer, audience, symmetric_keys: [{ alg: "HS256", secret: "$POSTERN_TEST_SECRET" }] }], upstream: { url: "http://127.0.0.1:1" } }));
+  assert.equal(run("check-config", path).status, 2);
+  const secret = "0123456789abcdef0123456789abcdef";
+  const checked = spawnSync(binary, ["check-config", path], { encoding: "utf8", env: { ...process.env, POSTERN_TEST_SECRET: secret } });
+  assert.equal(checked.status, 0, checked.stderr);
+  assert.ok(!(checked.stdout + checked.stderr).includes(secret));
+});
+
+test("explain says what would happen, and prints no token", () => {
+  const config = writeConfig("http://127.0.0.1:1", { policy: null });
+  const tokenFile = join(scratch, "token");
+  const bodyFile = join(scratch, "body");
+  writeFileSync(tokenFile, `${token}\n`);
+  writeFileSync(bodyFile, "{}");
+  const { status, stdout } = run("explain", "--config", config, "--method", "POST", "--path", "/threads/search", "--token-file", tokenFile, "--body-file", bodyFile);
+  assert.equal(status, 0);
+  assert.equal(JSON.parse(stdout).user.identity, "user-1");
+  assert.ok(!token.split(".").some((part) => stdout.includes(part)));
+  const without = spawnSync(binary, ["explain", "--config", config, "--path", "/threads/search"], { encoding: "utf8" });
+  assert.match(without.stdout, /credential_missing/);
+  const fromStdin = spawnSync(binary, ["explain", "--config", config, "--method", "POST", "--path", "/threads/search", "--token-file", "-", "--body-file", bodyFile], { encoding: "utf8", input: readFileSync(tokenFile) });
+  assert.equal(fromStdin.stdout, stdout);
+});
+
+test("the port taken is an error with status 1", async (t) => {
+  const gate = await startPostern(t, ["--config", writeConfig("http://127.0.0.1:1")]);
+  const { status, stderr } = run("serve", "--config", writeConfig("http://127.0.0.1:1"), "--listen", `127.0.0.1:${gate.port}`);
+  assert.equal(status, 1);
+  assert.match(stderr, /cannot listen on 127\.0\.0\.1:\d+: Address already in use/);
+});
+
+test("says where it listens, quietly if asked", async (t) => {
+  const upstream = await startRawUpstream(t);
+  const gate = await startPostern(t, ["--config", writeConfig(upstream.url), "--log", "off"]);
+  assert.equal((await exchange(t, gate.port, get())).status, 200);
+  assert.equal((await exchange(t, gate.port, head("GET /nowhere HTTP/1.1"))).status, 404);
+  assert.equal(gate.log(), `postern listening on ${gate.url} -> ${upstream.url}\n`);
+  const v6 = await startPostern(t, ["--config", writeConfig(upstream.url), "--listen", "[::1]:0"]).catch(() => undefined);
+  if (v6) assert.match(v6.url, /^http:\/\/\[::1\]:\d+$/);
+  assert.equal(jwks.keys.length, 1);
+});

@@ -1,0 +1,105 @@
+// The cold path of the wasm build, by Embind: making a gate, explaining, and the list of errors.
+//
+// Strings cost 5 to 9 us a call here, which is why the request path has exports of its own. What comes
+// in is configuration text and, for explain, a request a person is asking about.
+#include <emscripten/bind.h>
+#include <emscripten/val.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "abi.h"
+#include "instance.h"
+#include "postern/config.h"
+#include "postern/error.h"
+#include "postern/gate.h"
+
+namespace postern {
+namespace {
+
+using emscripten::val;
+
+// Pairs as one flat list: [name, value, name, value, ...].
+std::vector<std::pair<std::string, std::string>> pairs(const val& list) {
+  const std::vector<std::string> flat = emscripten::vecFromJSArray<std::string>(list);
+  std::vector<std::pair<std::string, std::string>> out;
+  for (std::size_t i = 0; i + 1 < flat.size(); i += 2) out.emplace_back(flat[i], flat[i + 1]);
+  return out;
+}
+
+val refusal(const ConfigError& error) {
+  val fault = val::object();
+  fault.set("line", error.line);
+  fault.set("column", error.column);
+  fault.set("path", error.path);
+  fault.set("message", error.message);
+  val out = val::object();
+  out.set("error", fault);
+  return out;
+}
+
+// {handle, upstreamUrl, warnings}, or {error: {line, column, path, message}}.
+val create_gate(const std::string& config, const val& environment) {
+  Instance& here = instance();
+  if (here.gates.full()) {
+    return refusal({0, 0, "", "too many gates are open in this program: close one with gate.close()"});
+  }
+  Result<Gate, ConfigError> made = Gate::create(config, pairs(environment));
+  if (!made) return refusal(made.error());
+  auto gate = std::make_unique<Gate>(std::move(made).value());
+  val warnings = val::array();
+  for (const std::string& warning : gate->warnings()) warnings.call<void>("push", warning);
+  val out = val::object();
+  out.set("upstreamUrl", gate->upstream_url());
+  out.set("warnings", warnings);
+  out.set("handle", here.gates.add(std::move(gate)));
+  return out;
+}
+
+void close_gate(std::uint32_t gate) { instance().close_gate(gate); }
+
+// The JSON text of Gate::explain; empty when the handle is unknown.
+std::string explain(std::uint32_t gate_handle, const std::string& method, const std::string& target, const val& headers,
+                    const std::string& body, double now) {
+  Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr || !(now >= 0 && now <= 9.0e15)) return {};
+  const auto owned = pairs(headers);
+  std::vector<HeaderView> views;
+  views.reserve(owned.size());
+  for (const auto& [name, value] : owned) views.push_back({name, value});
+  RequestHead head;
+  head.method = method;
+  head.target = target;
+  head.headers = views.data();
+  head.headers_size = views.size();
+  return gate->explain(head, body, Time{static_cast<std::int64_t>(now)});
+}
+
+// Every error in the order of its number: [{code, status, sentence}, ...].
+val errors() {
+  val list = val::array();
+#define X(code, http, text)                 \
+  {                                         \
+    val row = val::object();                \
+    row.set("code", std::string(#code));    \
+    row.set("status", http);                \
+    row.set("sentence", std::string(text)); \
+    list.call<void>("push", row);           \
+  }
+  POSTERN_ERRORS(X)
+#undef X
+  return list;
+}
+
+}  // namespace
+}  // namespace postern
+
+EMSCRIPTEN_BINDINGS(postern) {
+  emscripten::function("createGate", &postern::create_gate);
+  emscripten::function("closeGate", &postern::close_gate);
+  emscripten::function("explain", &postern::explain);
+  emscripten::function("errors", &postern::errors);
+}

@@ -1,0 +1,407 @@
+// The request path of the wasm build: plain exports over numbers and one input buffer (layout: abi.h).
+//
+// No logic lives here: an export finds the object a handle names, turns bytes into the core's types,
+// calls it and writes what comes out. Input that does not fit the layout is a bug of the host's and is
+// refused whole.
+#include <emscripten/emscripten.h>
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "abi.h"
+#include "instance.h"
+#include "postern/gate.h"
+
+namespace postern {
+
+Instance& instance() {
+  static Instance the_instance;
+  return the_instance;
+}
+
+namespace {
+
+using abi::Outcome;
+
+// Writes a message. Words and text are kept between calls for their capacity; a body is moved in.
+class Writer {
+ public:
+  void begin() {
+    words_.clear();
+    text_.clear();
+    body_.clear();
+    if (body_.capacity() > abi::input_bytes_kept) body_.shrink_to_fit();
+  }
+  void word(std::uint32_t value) { words_.push_back(value); }
+  void word(std::size_t value) { words_.push_back(static_cast<std::uint32_t>(value)); }
+  template <typename E>
+  requires std::is_enum_v<E>
+  void word(E value) { words_.push_back(static_cast<std::uint32_t>(value)); }
+  void u64(std::uint64_t value) {
+    words_.push_back(static_cast<std::uint32_t>(value));
+    words_.push_back(static_cast<std::uint32_t>(value >> 32));
+  }
+  // Exact for every time and limit there is: 2^53 ms is 285,000 years.
+  void f64(std::int64_t value) { u64(std::bit_cast<std::uint64_t>(static_cast<double>(value))); }
+  void text(std::string_view value) {
+    word(value.size());
+    text_ += value;
+  }
+  void texts(const std::vector<std::string>& values) {
+    word(values.size());
+    for (const std::string& value : values) text(value);
+  }
+  void headers(const std::vector<Header>& headers) {
+    word(headers.size());
+    for (const Header& header : headers) {
+      text(header.name);
+      text(header.value);
+    }
+  }
+  void request(OutgoingRequest&& request) {
+    text(request.method);
+    text(request.url);
+    headers(request.headers);
+    body(std::move(request.body));
+  }
+  void body(std::string&& bytes) {
+    word(bytes.size());
+    if (body_.empty()) {
+      body_ = std::move(bytes);
+    } else {
+      body_ += bytes;
+    }
+  }
+
+  std::uint32_t ledger() {
+    ledger_[0] = address(words_.data());
+    ledger_[1] = static_cast<std::uint32_t>(words_.size());
+    ledger_[2] = address(text_.data());
+    ledger_[3] = static_cast<std::uint32_t>(text_.size());
+    ledger_[4] = address(body_.data());
+    ledger_[5] = static_cast<std::uint32_t>(body_.size());
+    return address(ledger_);
+  }
+  std::uint32_t finish() {
+    ledger();
+    return 1;
+  }
+
+ private:
+  static std::uint32_t address(const void* pointer) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(pointer));
+  }
+  std::vector<std::uint32_t> words_;
+  std::string text_;
+  std::string body_;
+  std::uint32_t ledger_[6] = {};
+};
+
+Writer& writer() {
+  static Writer the_writer;
+  return the_writer;
+}
+
+// Reads a message the host wrote into the input buffer. After a fault every read yields nothing and
+// `whole` is false; nothing is used before `whole` was asked.
+class Reader {
+ public:
+  Reader(const std::string& input, std::uint32_t words, std::uint32_t text_bytes, std::uint32_t body_bytes) {
+    const std::uint64_t needed = std::uint64_t{words} * 4 + text_bytes + body_bytes;
+    if (needed > input.size()) {
+      fault_ = true;
+      return;
+    }
+    words_ = {input.data(), std::size_t{words} * 4};
+    text_ = {input.data() + words_.size(), text_bytes};
+    body_ = {text_.data() + text_bytes, body_bytes};
+  }
+  std::uint32_t word() {
+    if (words_.size() < 4) {
+      fault_ = true;
+      return 0;
+    }
+    std::uint32_t value = 0;
+    std::memcpy(&value, words_.data(), 4);
+    words_.remove_prefix(4);
+    return value;
+  }
+  std::string_view text() {
+    const std::uint32_t bytes = word();
+    if (bytes > text_.size()) {
+      fault_ = true;
+      return {};
+    }
+    const std::string_view value = text_.substr(0, bytes);
+    text_.remove_prefix(bytes);
+    return value;
+  }
+  // Two words for each: a count that the words cannot hold is a fault before it is an allocation.
+  std::uint32_t header_count() {
+    const std::uint32_t count = word();
+    if (count <= words_.size() / 8) return count;
+    fault_ = true;
+    return 0;
+  }
+  [[nodiscard]] std::string_view body() const { return body_; }
+  // Every word and every byte of text was read, and none was missing.
+  [[nodiscard]] bool whole() const { return !fault_ && words_.empty() && text_.empty(); }
+
+ private:
+  std::string_view words_;
+  std::string_view text_;
+  std::string_view body_;
+  bool fault_ = false;
+};
+
+std::optional<IncomingResponse> read_response(Reader reader) {
+  IncomingResponse response;
+  response.status = static_cast<int>(reader.word());
+  const std::uint32_t flags = reader.word();
+  response.timed_out = (flags & abi::reply_timed_out) != 0;
+  response.body_over_limit = (flags & abi::reply_body_over_limit) != 0;
+  const std::uint32_t count = reader.header_count();
+  response.headers.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::string_view name = reader.text();
+    const std::string_view value = reader.text();
+    response.headers.push_back({std::string(name), std::string(value)});
+  }
+  if (!reader.whole() || response.status > 999) return std::nullopt;
+  response.body = reader.body();
+  return response;
+}
+
+abi::FetchPurpose wire(FetchPurpose purpose) {
+  switch (purpose) {
+    case FetchPurpose::keys:
+      return abi::FetchPurpose::keys;
+    case FetchPurpose::discovery:
+      return abi::FetchPurpose::discovery;
+    case FetchPurpose::upstream_object:
+      return abi::FetchPurpose::upstream_object;
+  }
+  __builtin_trap();
+}
+
+void write_fetch(Writer& out, Fetch& fetch) {
+  out.u64(fetch.fetch_id);
+  out.word(wire(fetch.purpose));
+  out.word(fetch.bytes_max);
+  out.f64(fetch.time_limit_ms);
+  out.request(std::move(fetch.request));
+}
+
+// One overload for each kind of step: a kind the host does not know cannot be added without one.
+struct StepWriter {
+  Writer& out;
+  std::uint64_t step_id;
+
+  void kind(abi::StepKind kind) const {
+    out.word(kind);
+    out.u64(step_id);
+  }
+  void operator()(ReadBody& step) const {
+    kind(abi::StepKind::read_body);
+    out.word(step.bytes_max);
+  }
+  void operator()(Fetch& step) const {
+    kind(abi::StepKind::fetch);
+    write_fetch(out, step);
+  }
+  void operator()(Wait& step) const {
+    kind(abi::StepKind::wait);
+    out.u64(step.fetch_id);
+    out.f64(step.until.unix_ms);
+  }
+  void operator()(Forward& step) const {
+    kind(abi::StepKind::forward);
+    out.word(step.reply == ReplyMode::pass ? abi::ReplyMode::pass : abi::ReplyMode::inspect);
+    out.word(step.bytes_max);
+    out.f64(step.time_limit_ms);
+    out.request(std::move(step.request));
+    out.texts(step.drop_reply_headers);
+  }
+  void operator()(Respond& step) const {
+    kind(abi::StepKind::respond);
+    out.word(static_cast<std::uint32_t>(step.status));
+    out.word(step.error ? static_cast<std::uint32_t>(*step.error) : abi::error_none);
+    out.headers(step.headers);
+    out.body(std::move(step.body));
+  }
+  void operator()(Authenticated& step) const {
+    kind(abi::StepKind::authenticated);
+    out.text(step.user.identity);
+    out.text(step.user.display_name);
+    out.texts(step.user.permissions);
+    out.text(step.user.claims_json);
+  }
+};
+
+Time time_of(double unix_ms) {
+  // A clock that says NaN or nonsense must not become a time at which everything is valid.
+  if (!(unix_ms >= 0 && unix_ms <= 9.0e15)) __builtin_trap();
+  return Time{static_cast<std::int64_t>(unix_ms)};
+}
+
+std::uint32_t result(Outcome outcome) {
+  std::string& input = instance().input;
+  if (input.capacity() > abi::input_bytes_kept) {
+    input.clear();
+    input.shrink_to_fit();
+  }
+  return static_cast<std::uint32_t>(outcome);
+}
+
+std::uint32_t refuse(Error error) {
+  writer().word(error);
+  writer().finish();
+  return 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_abi_version() { return abi::version; }
+
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_ledger() { return writer().ledger(); }
+
+// The address of room for a message of at most `bytes`; 0 when that is more than any message needs.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_input(std::uint32_t bytes) {
+  if (bytes > abi::input_bytes_max) return 0;
+  std::string& input = instance().input;
+  if (input.size() < bytes) input.resize(bytes);
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(input.data()));
+}
+
+// Input: RequestHead. An exchange, or 0 and a Refusal.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::uint32_t purpose, double now, std::uint32_t words,
+                                                std::uint32_t text_bytes) {
+  writer().begin();
+  Instance& here = instance();
+  Gate* gate = here.gates.find(gate_handle);
+  if (gate == nullptr || purpose > static_cast<std::uint32_t>(abi::Purpose::authenticate)) {
+    return refuse(Error::host_failed);
+  }
+  if (here.exchanges.full()) return refuse(Error::gate_overloaded);
+
+  Reader reader(here.input, words, text_bytes, 0);
+  RequestHead head;
+  head.method = reader.text();
+  head.target = reader.text();
+  std::vector<HeaderView> headers(reader.header_count());
+  for (HeaderView& header : headers) {
+    header.name = reader.text();
+    header.value = reader.text();
+  }
+  if (!reader.whole()) return refuse(Error::host_failed);
+  head.headers = headers.data();
+  head.headers_size = headers.size();
+
+  auto open = std::make_unique<OpenExchange>();
+  open->gate = gate_handle;
+  open->exchange =
+      gate->open(head, time_of(now),
+                 purpose == static_cast<std::uint32_t>(abi::Purpose::authenticate) ? Purpose::authenticate : Purpose::handle);
+  const std::uint32_t handle = here.exchanges.add(std::move(open));
+  result(Outcome::done);
+  return handle;
+}
+
+// Output: the Step to carry out now. 0: the handle is unknown.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_next(std::uint32_t exchange, double now) {
+  writer().begin();
+  OpenExchange* open = instance().exchanges.find(exchange);
+  if (open == nullptr) return 0;
+  Step step = open->exchange->next(time_of(now));
+  std::visit(StepWriter{writer(), step.step_id}, step.action);
+  return writer().finish();
+}
+
+// Input: the client's body, and nothing else. `state` is an abi::BodyState.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_body(std::uint32_t exchange, std::uint64_t step_id, std::uint32_t state,
+                                                     std::uint32_t body_bytes, double now) {
+  Instance& here = instance();
+  OpenExchange* open = here.exchanges.find(exchange);
+  if (open == nullptr) return result(Outcome::handle_unknown);
+  if (body_bytes > here.input.size()) return result(Outcome::input_malformed);
+  BodyResult body;
+  switch (state) {
+    case static_cast<std::uint32_t>(abi::BodyState::whole):
+      // The buffer itself becomes the body: the largest thing a client sends is not held twice.
+      here.input.resize(body_bytes);
+      body.bytes = std::move(here.input);
+      here.input = std::string();
+      break;
+    case static_cast<std::uint32_t>(abi::BodyState::over_limit):
+      body.state = BodyResult::State::over_limit;
+      break;
+    case static_cast<std::uint32_t>(abi::BodyState::failed):
+      body.state = BodyResult::State::failed;
+      break;
+    default:
+      return result(Outcome::input_malformed);
+  }
+  open->exchange->give(step_id, std::move(body), time_of(now));
+  return result(Outcome::done);
+}
+
+// Input: IncomingResponse, the upstream's reply to an inspected Forward.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_reply(std::uint32_t exchange, std::uint64_t step_id, std::uint32_t words,
+                                                      std::uint32_t text_bytes, std::uint32_t body_bytes, double now) {
+  Instance& here = instance();
+  OpenExchange* open = here.exchanges.find(exchange);
+  if (open == nullptr) return result(Outcome::handle_unknown);
+  std::optional<IncomingResponse> reply = read_response(Reader(here.input, words, text_bytes, body_bytes));
+  if (!reply) return result(Outcome::input_malformed);
+  open->exchange->give(step_id, *std::move(reply), time_of(now));
+  return result(Outcome::done);
+}
+
+// The host could not carry out the step: the exchange ends in 500.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_fail(std::uint32_t exchange, std::uint64_t step_id) {
+  OpenExchange* open = instance().exchanges.find(exchange);
+  if (open == nullptr) return result(Outcome::handle_unknown);
+  open->exchange->fail(step_id);
+  return result(Outcome::done);
+}
+
+// Input: IncomingResponse, the answer to a Fetch of this gate's.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_fetch(std::uint32_t gate_handle, std::uint64_t fetch_id, std::uint32_t words,
+                                                      std::uint32_t text_bytes, std::uint32_t body_bytes, double now) {
+  Instance& here = instance();
+  Gate* gate = here.gates.find(gate_handle);
+  if (gate == nullptr) return result(Outcome::handle_unknown);
+  std::optional<IncomingResponse> response = read_response(Reader(here.input, words, text_bytes, body_bytes));
+  if (!response) return result(Outcome::input_malformed);
+  gate->give(fetch_id, *std::move(response), time_of(now));
+  return result(Outcome::done);
+}
+
+// Output: Due. 0: the handle is unknown.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_due(std::uint32_t gate_handle, double now) {
+  writer().begin();
+  Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr) return 0;
+  Due due = gate->due(time_of(now));
+  writer().f64(due.next_at.unix_ms);
+  writer().word(due.fetches.size());
+  for (Fetch& fetch : due.fetches) write_fetch(writer(), fetch);
+  return writer().finish();
+}
+
+// The client left, or the exchange is over. Unknown handles are ignored.
+EMSCRIPTEN_KEEPALIVE void postern_close(std::uint32_t exchange) { instance().exchanges.remove(exchange); }
+
+}  // extern "C"
+
+}  // namespace postern
