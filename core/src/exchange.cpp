@@ -27,8 +27,8 @@ constexpr std::array<std::string_view, 6> dropped_reply_headers = {
 
 // RFC 9110 section 7.6.1, and what an inspected reply gets anew.
 constexpr std::array<std::string_view, 10> hop_by_hop_headers = {
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te",
-    "trailer",    "transfer-encoding", "upgrade",     "content-length",      "content-encoding"};
+    "connection",        "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+    "transfer-encoding", "upgrade",    "content-length",     "content-encoding"};
 
 // A thread or an assistant without its values is small; more is no answer to the question asked.
 constexpr std::size_t object_bytes_max = 1024 * 1024;
@@ -63,8 +63,8 @@ Respond respond(const Refusal& refusal, std::int64_t retry_after_seconds = 1) {
   out.error = refusal.error;
   out.headers.push_back({"content-type", "application/json"});
   out.headers.push_back({"cache-control", "no-store"});
-  const bool about_credential = out.status == 401 || refusal.error == Error::credential_malformed ||
-                                refusal.error == Error::credential_duplicated;
+  const bool about_credential =
+      out.status == 401 || refusal.error == Error::credential_malformed || refusal.error == Error::credential_duplicated;
   if (about_credential) out.headers.push_back({"www-authenticate", challenge(refusal.error)});
   if (out.status == 503) out.headers.push_back({"retry-after", std::to_string(retry_after_seconds)});
   if (!refusal.allow.empty()) out.headers.push_back({"allow", refusal.allow});
@@ -205,10 +205,10 @@ class ExchangeState final : public Exchange {
   bool assistant_open_ = false;  // assistants:read allows every assistant
   json::Value body_;
   bool has_body_ = false;
-  bool metadata_selected_ = false;       // by the gate, not by the client
-  bool create_if_missing_ = false;       // run: if_not_exists=create
-  bool existing_is_fine_ = false;        // thread: if_exists=do_nothing
-  json::Value client_body_;              // for explain: what came in
+  bool metadata_selected_ = false;  // by the gate, not by the client
+  bool create_if_missing_ = false;  // run: if_not_exists=create
+  bool existing_is_fine_ = false;   // thread: if_exists=do_nothing
+  json::Value client_body_;         // for explain: what came in
 };
 
 ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose)
@@ -393,10 +393,10 @@ void ExchangeState::take_body(std::string bytes) {
   if (!bytes.empty()) {
     auto parsed = json::parse(bytes);
     if (!parsed) {
-      return refuse(Refusal{Error::body_malformed,
-                            "the body is not strict JSON: " + parsed.error().what + " at byte " +
-                                std::to_string(parsed.error().offset),
-                            {}});
+      return refuse(
+          Refusal{Error::body_malformed,
+                  "the body is not strict JSON: " + parsed.error().what + " at byte " + std::to_string(parsed.error().offset),
+                  {}});
     }
     if (!(parsed->is_null() && route.body.empty())) body_ = std::move(parsed).value();
   }
@@ -560,8 +560,8 @@ void ExchangeState::judge_assistant(const IncomingResponse& reply) {
   }
   if (!has_id(*assistant, is_uuid(id) ? "assistant_id" : "graph_id", id)) return unknown();
   // System assistants are the server's own graphs: who may run at all may run them (as LangGraph's server does).
-  const bool visible = (on_run && is_system_assistant(*assistant)) ||
-                       (assistant_filter_ && assistant_filter_->matches(metadata_of(*assistant)));
+  const bool visible =
+      (on_run && is_system_assistant(*assistant)) || (assistant_filter_ && assistant_filter_->matches(metadata_of(*assistant)));
   if (!visible) return unknown();
   stage_ = on_run && filtered() ? Stage::check_thread : Stage::forward;
 }
@@ -768,7 +768,9 @@ std::string explain_exchange(GateState& gate, const RequestHead& head, std::stri
     if (const auto* fetch = std::get_if<Fetch>(&step.action)) {
       if (fetch->purpose != FetchPurpose::upstream_object) {
         outcome.set("kind", json::Value::string("keys_needed"));
-        outcome.set("detail", json::Value::string("the issuer's keys must be fetched first; give them under \"keys\" to explain without a network"));
+        outcome.set("detail",
+                    json::Value::string(
+                        "the issuer's keys must be fetched first; give them under \"keys\" to explain without a network"));
         break;
       }
       json::Value check = json::Value::object();

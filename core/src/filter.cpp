@@ -10,9 +10,7 @@ constexpr std::string_view claims_prefix = "$user.claims.";
 bool is_scalar(const json::Value& value) { return value.is_string() || value.is_number() || value.is_boolean(); }
 
 // An empty string identifies nobody; null and containers are not identities either.
-bool is_usable_scalar(const json::Value& value) {
-  return is_scalar(value) && !(value.is_string() && value.as_string().empty());
-}
+bool is_usable_scalar(const json::Value& value) { return is_scalar(value) && !(value.is_string() && value.as_string().empty()); }
 
 json::ParseFault fault(const json::Value& at, std::string what) { return {at.offset(), std::move(what)}; }
 
@@ -153,11 +151,10 @@ bool Filter::matches(const json::Value& metadata) const {
   if (!metadata.is_object()) return false;
   switch (op_) {
     case Op::all_of:
-      return !branches_.empty() && std::all_of(branches_.begin(), branches_.end(),
-                                               [&](const Filter& branch) { return branch.matches(metadata); });
+      return !branches_.empty() &&
+             std::all_of(branches_.begin(), branches_.end(), [&](const Filter& branch) { return branch.matches(metadata); });
     case Op::any_of:
-      return std::any_of(branches_.begin(), branches_.end(),
-                         [&](const Filter& branch) { return branch.matches(metadata); });
+      return std::any_of(branches_.begin(), branches_.end(), [&](const Filter& branch) { return branch.matches(metadata); });
     case Op::equal: {
       const json::Value* value = metadata.find(field_);
       return value != nullptr && is_usable_scalar(operand_) && json::equal(*value, operand_);
@@ -166,9 +163,8 @@ bool Filter::matches(const json::Value& metadata) const {
       const json::Value* value = metadata.find(field_);
       if (value == nullptr || !value->is_array()) return false;
       const auto holds = [&](const json::Value& wanted) {
-        return is_usable_scalar(wanted) &&
-               std::any_of(value->items().begin(), value->items().end(),
-                           [&](const json::Value& item) { return json::equal(item, wanted); });
+        return is_usable_scalar(wanted) && std::any_of(value->items().begin(), value->items().end(),
+                                                       [&](const json::Value& item) { return json::equal(item, wanted); });
       };
       if (!operand_.is_array()) return holds(operand_);
       return !operand_.items().empty() && std::all_of(operand_.items().begin(), operand_.items().end(), holds);
@@ -186,8 +182,8 @@ bool Filter::collect_equalities(std::vector<std::pair<std::string, json::Value>>
     out.emplace_back(field_, operand_);
     return true;
   }
-  return op_ == Op::all_of && std::all_of(branches_.begin(), branches_.end(),
-                                          [&](const Filter& branch) { return branch.collect_equalities(out); });
+  return op_ == Op::all_of &&
+         std::all_of(branches_.begin(), branches_.end(), [&](const Filter& branch) { return branch.collect_equalities(out); });
 }
 
 std::vector<std::pair<std::string, json::Value>> Filter::equalities() const {

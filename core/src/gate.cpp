@@ -19,9 +19,7 @@ std::unique_ptr<Exchange> Gate::open(const RequestHead& head, Time now, Purpose 
   return open_exchange(*state_, head, now, purpose);
 }
 
-void Gate::give(std::uint64_t fetch_id, IncomingResponse response, Time now) {
-  state_->give(fetch_id, std::move(response), now);
-}
+void Gate::give(std::uint64_t fetch_id, IncomingResponse response, Time now) { state_->give(fetch_id, std::move(response), now); }
 
 Due Gate::due(Time now) {
   // An hour: nothing to do is asked about again, in case the clock jumped.

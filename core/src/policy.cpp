@@ -6,8 +6,8 @@ namespace postern {
 namespace {
 
 constexpr std::array<std::string_view, 4> resource_names = {"threads", "assistants", "crons", "store"};
-constexpr std::array<std::string_view, 9> action_names = {"create", "read", "update", "delete",         "search",
-                                                          "create_run", "put", "get", "list_namespaces"};
+constexpr std::array<std::string_view, 9> action_names = {"create",     "read", "update", "delete",         "search",
+                                                          "create_run", "put",  "get",    "list_namespaces"};
 
 template <std::size_t N>
 bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {

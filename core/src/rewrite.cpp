@@ -7,15 +7,14 @@ namespace postern {
 namespace {
 
 // RunnableConfig keys a client may set. callbacks and the rest of RunnableConfig mean nothing over HTTP.
-constexpr std::array<std::string_view, 6> config_keys = {"tags",         "recursion_limit", "configurable",
-                                                         "metadata",     "run_name",        "max_concurrency"};
+constexpr std::array<std::string_view, 6> config_keys = {"tags",     "recursion_limit", "configurable",
+                                                         "metadata", "run_name",        "max_concurrency"};
 constexpr std::array<std::string_view, 3> command_keys = {"resume", "update", "goto"};
 
 // Keys of config.configurable and context that LangGraph's server writes or trusts (who the user is, which
 // thread, which checkpoint). A server without auth keeps whatever a client puts there.
-constexpr std::array<std::string_view, 7> reserved_keys = {"user_id",       "checkpoint_id",  "checkpoint_ns",
-                                                           "checkpoint_map", "run_id",         "assistant_id",
-                                                           "langgraph_request_id"};
+constexpr std::array<std::string_view, 7> reserved_keys = {"user_id", "checkpoint_id", "checkpoint_ns",       "checkpoint_map",
+                                                           "run_id",  "assistant_id",  "langgraph_request_id"};
 constexpr std::array<std::string_view, 2> reserved_prefixes = {"langgraph_auth_", "__"};
 
 template <std::size_t N>
@@ -34,9 +33,7 @@ Refusal not_accepted(const std::string& where, std::string_view key) {
 }
 
 Refusal wrong_type(const std::string& where, std::string_view key, std::string_view wanted) {
-  return {Error::field_malformed,
-          "the field " + where + printable_name(key) + " must be " + std::string(wanted),
-          {}};
+  return {Error::field_malformed, "the field " + where + printable_name(key) + " must be " + std::string(wanted), {}};
 }
 
 // A thread_id anywhere inside must be the path's: the Python server merges a checkpoint over the path.
@@ -59,8 +56,7 @@ std::optional<Refusal> check_reserved(const json::Value& object, const std::stri
   for (const json::Member& member : object.members()) {
     if (is_reserved(member.first)) return not_accepted(where, member.first);
     // RemoteGraph repeats the thread's id here; it may say nothing else.
-    if (member.first == "thread_id" &&
-        (!member.second.is_string() || member.second.as_string() != match.thread_id)) {
+    if (member.first == "thread_id" && (!member.second.is_string() || member.second.as_string() != match.thread_id)) {
       return wrong_type(where, member.first, "the thread of the path");
     }
   }
@@ -88,8 +84,8 @@ std::optional<Refusal> check_config(const json::Value& config, const RouteMatch&
 }
 
 bool is_string_list(const json::Value& value) {
-  return value.is_array() && std::all_of(value.items().begin(), value.items().end(),
-                                         [](const json::Value& item) { return item.is_string(); });
+  return value.is_array() &&
+         std::all_of(value.items().begin(), value.items().end(), [](const json::Value& item) { return item.is_string(); });
 }
 
 std::optional<Refusal> check_field(const Field& field, const json::Value& value, const RouteMatch& match) {
@@ -145,7 +141,8 @@ std::optional<Refusal> check_field(const Field& field, const json::Value& value,
       return std::nullopt;
     case FieldKind::checkpoint:
       if (!value.is_object() && !value.is_string()) return must_be("a checkpoint");
-      if (names_other_thread(value, match.thread_id)) return wrong_type(std::string(field.name) + ".", "thread_id", "the thread of the path");
+      if (names_other_thread(value, match.thread_id))
+        return wrong_type(std::string(field.name) + ".", "thread_id", "the thread of the path");
       return std::nullopt;
   }
   return must_be("something else");

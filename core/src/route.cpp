@@ -13,27 +13,35 @@ using enum FieldKind;
 // webhook (a relative one makes the server call itself past the gate), checkpoint and checkpoint_id on
 // runs (their thread_id overrides the path's in the Python server), langsmith_tracer and feedback_keys.
 constexpr std::array thread_create_fields = {
-    Field{"thread_id", uuid}, Field{"metadata", metadata}, Field{"if_exists", string},
+    Field{"thread_id", uuid},
+    Field{"metadata", metadata},
+    Field{"if_exists", string},
     Field{"ttl", any},
 };
 constexpr std::array thread_search_fields = {
-    Field{"metadata", metadata}, Field{"ids", ids},         Field{"values", object},   Field{"status", string},
-    Field{"limit", integer},     Field{"offset", integer},  Field{"sort_by", string},  Field{"sort_order", string},
+    Field{"metadata", metadata}, Field{"ids", ids},        Field{"values", object},  Field{"status", string},
+    Field{"limit", integer},     Field{"offset", integer}, Field{"sort_by", string}, Field{"sort_order", string},
     Field{"select", select},     Field{"extract", object},
 };
 constexpr std::array thread_count_fields = {
-    Field{"metadata", metadata}, Field{"values", object}, Field{"status", string},
+    Field{"metadata", metadata},
+    Field{"values", object},
+    Field{"status", string},
 };
 constexpr std::array thread_update_fields = {Field{"metadata", metadata}, Field{"ttl", any}};
 constexpr std::array state_update_fields = {
-    Field{"values", any}, Field{"as_node", string}, Field{"checkpoint", checkpoint},
+    Field{"values", any},
+    Field{"as_node", string},
+    Field{"checkpoint", checkpoint},
 };
 constexpr std::array state_checkpoint_fields = {
-    Field{"checkpoint", checkpoint}, Field{"subgraphs", boolean}, Field{"select", string_or_array},
+    Field{"checkpoint", checkpoint},
+    Field{"subgraphs", boolean},
+    Field{"select", string_or_array},
 };
 constexpr std::array history_fields = {
-    Field{"limit", integer}, Field{"before", checkpoint}, Field{"metadata", object}, Field{"checkpoint", checkpoint},
-    Field{"select", string_or_array},
+    Field{"limit", integer},         Field{"before", checkpoint},      Field{"metadata", object},
+    Field{"checkpoint", checkpoint}, Field{"select", string_or_array},
 };
 constexpr std::array run_fields = {
     Field{"assistant_id", assistant},
@@ -57,19 +65,19 @@ constexpr std::array run_fields = {
     Field{"strict_resume", boolean},
 };
 constexpr std::array assistant_search_fields = {
-    Field{"metadata", metadata}, Field{"graph_id", string}, Field{"name", string},        Field{"limit", integer},
-    Field{"offset", integer},    Field{"sort_by", string},  Field{"sort_order", string},  Field{"select", select},
+    Field{"metadata", metadata}, Field{"graph_id", string}, Field{"name", string},       Field{"limit", integer},
+    Field{"offset", integer},    Field{"sort_by", string},  Field{"sort_order", string}, Field{"select", select},
 };
 constexpr std::array assistant_count_fields = {
-    Field{"metadata", metadata}, Field{"graph_id", string}, Field{"name", string},
+    Field{"metadata", metadata},
+    Field{"graph_id", string},
+    Field{"name", string},
 };
 constexpr std::span<const Field> no_fields;
 
 constexpr std::array thread_query = {QueryParameter{"include", QueryKind::words}};
-constexpr std::array state_query = {QueryParameter{"subgraphs", QueryKind::boolean},
-                                    QueryParameter{"select", QueryKind::words}};
-constexpr std::array history_query = {QueryParameter{"limit", QueryKind::integer},
-                                      QueryParameter{"before", QueryKind::word}};
+constexpr std::array state_query = {QueryParameter{"subgraphs", QueryKind::boolean}, QueryParameter{"select", QueryKind::words}};
+constexpr std::array history_query = {QueryParameter{"limit", QueryKind::integer}, QueryParameter{"before", QueryKind::word}};
 constexpr std::array run_list_query = {
     QueryParameter{"limit", QueryKind::integer},
     QueryParameter{"offset", QueryKind::integer},
@@ -233,9 +241,8 @@ std::optional<Refusal> rebuild_query(std::string_view query, RouteMatch& match) 
     if (row->kind == QueryKind::words && pair.size() == equals + 1) continue;
     const auto value = decode_query_word(pair.substr(equals + 1));
     if (!value || !fits(row->kind, *value)) {
-      return Refusal{Error::query_not_accepted,
-                     "the query parameter " + printable_name(key) + " has a value of the wrong form",
-                     {}};
+      return Refusal{
+          Error::query_not_accepted, "the query parameter " + printable_name(key) + " has a value of the wrong form", {}};
     }
     match.query += match.query.empty() ? '?' : '&';
     match.query += row->name;

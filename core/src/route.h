@@ -19,14 +19,14 @@ namespace postern {
 
 // How the gate enforces a row's decision.
 enum class Treatment : std::uint8_t {
-  open,            // no credential: liveness only
-  create_thread,   // stamp; the upstream's own atomic create decides about a taken id
-  search,          // the filter goes into the upstream's search, and the reply is filtered once more
-  count,           // the filter goes into the upstream's count
-  read_object,     // forward, then compare the object in the reply
-  thread_first,    // look whether the thread is the caller's, then forward
-  assistant_first, // look whether the assistant is visible, then forward
-  create_run,      // thread_first, the assistant looked at, config sanitised, metadata stamped
+  open,             // no credential: liveness only
+  create_thread,    // stamp; the upstream's own atomic create decides about a taken id
+  search,           // the filter goes into the upstream's search, and the reply is filtered once more
+  count,            // the filter goes into the upstream's count
+  read_object,      // forward, then compare the object in the reply
+  thread_first,     // look whether the thread is the caller's, then forward
+  assistant_first,  // look whether the assistant is visible, then forward
+  create_run,       // thread_first, the assistant looked at, config sanitised, metadata stamped
 };
 
 enum class FieldKind : std::uint8_t {

@@ -272,9 +272,9 @@ Fault parse_required_claims(const Object& issuer, IssuerSettings& out) {
 
 Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerSettings& out,
                    std::vector<std::string>& warnings) {
-  if (auto fault = issuer.unknown_keys({"preset", "url", "issuer", "audience", "any_audience", "jwks_uri", "jwks_origins",
-                                        "keys", "symmetric_keys", "algorithms", "types", "type_required", "require",
-                                        "identity_claim", "leeway_seconds", "max_age_seconds", "stale_seconds_max"})) {
+  if (auto fault = issuer.unknown_keys({"preset", "url", "issuer", "audience", "any_audience", "jwks_uri", "jwks_origins", "keys",
+                                        "symmetric_keys", "algorithms", "types", "type_required", "require", "identity_claim",
+                                        "leeway_seconds", "max_age_seconds", "stale_seconds_max"})) {
     return fault;
   }
   if (auto fault = apply_preset(issuer, out)) return fault;
@@ -312,12 +312,14 @@ Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerS
     const Jwa* alg = find_jwa(name);
     if (alg == nullptr) return issuer.at("algorithms", printable_name(name) + " is not a supported signature algorithm");
     if (alg->scheme == Scheme::hmac) {
-      return issuer.at("algorithms", printable_name(name) + " is symmetric; name the secret under `symmetric_keys`, which allows its alg");
+      return issuer.at("algorithms",
+                       printable_name(name) + " is symmetric; name the secret under `symmetric_keys`, which allows its alg");
     }
     out.algorithms.push_back(alg);
   }
   if (names.empty() && out.algorithms.empty() && (out.fetches_keys || issuer.find("keys") != nullptr)) {
-    for (const std::string_view name : {"ES256", "RS256", "PS256", "ES384", "RS384", "PS384", "ES512", "RS512", "PS512", "EdDSA", "Ed25519"}) {
+    for (const std::string_view name :
+         {"ES256", "RS256", "PS256", "ES384", "RS384", "PS384", "ES512", "RS512", "PS512", "EdDSA", "Ed25519"}) {
       if (const Jwa* alg = find_jwa(name)) out.algorithms.push_back(alg);
     }
   }
@@ -356,7 +358,8 @@ Fault parse_issuers(const Object& top, const Environment& environment, Settings&
   }
   if (out.issuers.size() > 1) {
     // One identity space: the same `sub` from two issuers would be one person.
-    return json::ParseFault{list->items()[1].offset(), "issuers[1]: more than one issuer needs identity prefixes, which are not supported yet"};
+    return json::ParseFault{list->items()[1].offset(),
+                            "issuers[1]: more than one issuer needs identity prefixes, which are not supported yet"};
   }
   return std::nullopt;
 }

@@ -325,6 +325,7 @@ Task<Client::Arrival> Client::read_body(std::string& body, std::size_t bytes_max
     send({asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"))});
     co_await flush();
   }
+  const auto begun = steady_clock::now();
   while (request_.state() == MessageParser::State::body) {
     timed_out_ = false;
     alarm_.arm(body_stall_limit);
@@ -332,6 +333,11 @@ Task<Client::Arrival> Client::read_body(std::string& body, std::size_t bytes_max
     alarm_.disarm();
     if (size == 0) co_return Arrival::failed;
     if (body.size() > bytes_max) co_return Arrival::over_limit;
+    const std::int64_t ms = since_ms(begun);
+    if (ms > body_stall_limit.count() && static_cast<std::int64_t>(body.size()) * 1000 < ms * body_bytes_per_second_min) {
+      timed_out_ = true;
+      co_return Arrival::failed;
+    }
   }
   co_return request_.state() == MessageParser::State::done ? Arrival::whole : Arrival::failed;
 }

@@ -24,8 +24,10 @@ namespace postern::native {
 // The whole head, from its first byte on: a limit per read would let a client that sends a byte at a
 // time hold a connection for hours.
 inline constexpr milliseconds head_time_limit{10'000};
-// A body may take long, but something of it must come.
+// A body may take long, but something of it must come, and after the first such time more than a trickle:
+// else ten MiB could be drawn out over years.
 inline constexpr milliseconds body_stall_limit{30'000};
+inline constexpr std::int64_t body_bytes_per_second_min = 240;
 // Browsers and pools keep idle connections about a minute; nginx's keepalive_timeout is 75 s.
 inline constexpr milliseconds keep_alive_idle_limit{75'000};
 // A client that takes nothing of its reply for so long is gone, and holds an upstream connection.

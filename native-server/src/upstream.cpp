@@ -354,16 +354,14 @@ Task<Failure> Call::attempt(const OutgoingRequest& request, const Url& url, mill
     if (failure != Failure::none) co_return failure;
   }
 
-  if (first_byte_limit.count() > 0) {
-    alarm_.arm(first_byte_limit);
-  } else {
-    alarm_.disarm();
-  }
+  const bool limited = first_byte_limit.count() > 0;
+  alarm_.arm(limited ? first_byte_limit : request_write_limit);
   error_code error;
   std::size_t written = 0;
   co_await connection_->write(head, request.body, written, error);
   if (stopped_ != Failure::none) co_return stopped_;
   if (error) clean_ = false;
+  if (!limited) alarm_.disarm();  // a run may take its time to answer, not to take the request
   // After a failed write an early answer may still be there to read, a 413 for one.
 
   upstreams_.scratch_.body.clear();

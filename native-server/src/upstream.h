@@ -26,6 +26,8 @@ inline constexpr milliseconds connect_time_limit{3'000};
 // in which a request meets a closing connection.
 inline constexpr milliseconds pool_idle_limit{4'000};
 inline constexpr std::size_t pool_idle_max = 64;  // per origin
+// For the request to be taken where no limit is set on its answer.
+inline constexpr milliseconds request_write_limit{30'000};
 // The rest of a reply that is read whole, once its head is there.
 inline constexpr milliseconds reply_stall_limit{30'000};
 inline constexpr std::chrono::seconds address_age_max{30};

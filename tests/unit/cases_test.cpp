@@ -149,7 +149,8 @@ std::vector<Named> all_cases() {
       out.push_back({entry.path(), i, text_of(cases->items()[i], "name")});
     }
   }
-  std::sort(out.begin(), out.end(), [](const Named& a, const Named& b) { return std::tie(a.file, a.index) < std::tie(b.file, b.index); });
+  std::sort(out.begin(), out.end(),
+            [](const Named& a, const Named& b) { return std::tie(a.file, a.index) < std::tie(b.file, b.index); });
   return out;
 }
 

@@ -73,12 +73,29 @@ TEST(Filter, MatchesAsLangGraphDoes) {
 
 // Each of these matches everything in LangGraph's JS server, or is a 500 in Python's.
 TEST(Filter, RefusesWhatCouldMeanEverything) {
-  for (const char* text :
-       {R"({})", R"({"owner":{}})", R"({"owner":{"$ne":"x"}})", R"({"owner":{"$eq":""}})", R"({"owner":""})", R"({"owner":["me"]})",
-        R"({"owner":null})", R"({"owner":{"$eq":"a","$contains":"b"}})", R"({"$or":[]})", R"({"$and":[]})", R"({"$or":{}})",
-        R"({"$or":[{}]})", R"({"$nor":[{"a":1}]})", R"({"tags":{"$contains":[]}})", R"({"tags":{"$contains":""}})",
-        R"({"owner":"$user"})", R"({"owner":"$user.id"})", R"({"owner":"$user.claims."})", R"({"owner":"$user.claims.a..b"})",
-        R"({"":"x"})", R"([])", R"("owner")", R"({"$and":[{"$and":[{"$and":[{"$and":[{"a":1}]}]}]}]})"}) {
+  for (const char* text : {R"({})",
+                           R"({"owner":{}})",
+                           R"({"owner":{"$ne":"x"}})",
+                           R"({"owner":{"$eq":""}})",
+                           R"({"owner":""})",
+                           R"({"owner":["me"]})",
+                           R"({"owner":null})",
+                           R"({"owner":{"$eq":"a","$contains":"b"}})",
+                           R"({"$or":[]})",
+                           R"({"$and":[]})",
+                           R"({"$or":{}})",
+                           R"({"$or":[{}]})",
+                           R"({"$nor":[{"a":1}]})",
+                           R"({"tags":{"$contains":[]}})",
+                           R"({"tags":{"$contains":""}})",
+                           R"({"owner":"$user"})",
+                           R"({"owner":"$user.id"})",
+                           R"({"owner":"$user.claims."})",
+                           R"({"owner":"$user.claims.a..b"})",
+                           R"({"":"x"})",
+                           R"([])",
+                           R"("owner")",
+                           R"({"$and":[{"$and":[{"$and":[{"$and":[{"a":1}]}]}]}]})"}) {
     EXPECT_FALSE(Filter::parse(value(text)).ok()) << text;
   }
 }

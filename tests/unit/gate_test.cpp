@@ -28,7 +28,8 @@ Time now() { return Time{tokens().find("now")->as_integer().value() * 1000}; }
 std::string bearer(std::string_view name) { return "Bearer " + tokens().find("tokens")->find(name)->as_string(); }
 
 std::string config(bool remote) {
-  const std::string keys = remote ? R"("jwks_uri":"https://idp.example/jwks")" : "\"keys\":" + json::write(*tokens().find("jwks"));
+  const std::string keys =
+      remote ? R"("jwks_uri":"https://idp.example/jwks")" : "\"keys\":" + json::write(*tokens().find("jwks"));
   return R"({"issuers":[{"issuer":"https://idp.example/auth/v1","audience":"agents",)" + keys +
          R"(}],"upstream":{"url":"http://127.0.0.1:2024"}})";
 }
@@ -94,7 +95,7 @@ TEST(Gate, UpstreamFailuresHaveTheirOwnStatus) {
     int status;
   };
   const Row rows[] = {
-      {{0, {}, "", false, false}, 502},  {{0, {}, "", true, false}, 504},  {{200, {}, "", false, true}, 502},
+      {{0, {}, "", false, false}, 502},    {{0, {}, "", true, false}, 504},    {{200, {}, "", false, true}, 502},
       {{200, {}, "<", false, false}, 502}, {{500, {}, "", false, false}, 502}, {{301, {}, "", false, false}, 502},
       {{101, {}, "", false, false}, 502},
   };
@@ -116,7 +117,8 @@ TEST(Gate, WaitersAreServedByOneFetch) {
   ASSERT_TRUE(std::holds_alternative<Fetch>(carried.action));
   ASSERT_TRUE(std::holds_alternative<Wait>(waiting.action));
   EXPECT_EQ(std::get<Wait>(waiting.action).fetch_id, std::get<Fetch>(carried.action).fetch_id);
-  gate.give(std::get<Fetch>(carried.action).fetch_id, IncomingResponse{200, {}, json::write(*tokens().find("jwks")), false, false}, now());
+  gate.give(std::get<Fetch>(carried.action).fetch_id,
+            IncomingResponse{200, {}, json::write(*tokens().find("jwks")), false, false}, now());
   EXPECT_EQ(status_of(first->next(now())), 404);
   EXPECT_TRUE(std::holds_alternative<Forward>(second->next(now()).action));
 }

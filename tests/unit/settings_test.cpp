@@ -28,7 +28,8 @@ TEST(Settings, DefaultsAreFilledIn) {
   const IssuerSettings& issuer = settings->issuers.front();
   EXPECT_TRUE(issuer.fetches_keys);
   EXPECT_EQ(issuer.keys.jwks_uri, "") << "found by discovery";
-  for (const Jwa* alg : issuer.algorithms) EXPECT_NE(alg->scheme, Scheme::hmac) << "never symmetric unless a secret is configured";
+  for (const Jwa* alg : issuer.algorithms)
+    EXPECT_NE(alg->scheme, Scheme::hmac) << "never symmetric unless a secret is configured";
 }
 
 TEST(Settings, TheSupabasePresetTellsALoginFromTheAnonKey) {
@@ -42,8 +43,8 @@ TEST(Settings, TheSupabasePresetTellsALoginFromTheAnonKey) {
 }
 
 TEST(Settings, SecretsComeFromTheEnvironment) {
-  const std::string text = with_issuer(
-      R"({"issuer":"i","audience":"a","symmetric_keys":[{"alg":"HS256","secret":"$JWT_SECRET"}]})");
+  const std::string text =
+      with_issuer(R"({"issuer":"i","audience":"a","symmetric_keys":[{"alg":"HS256","secret":"$JWT_SECRET"}]})");
   EXPECT_EQ(fault_of(text, {{"JWT_SECRET", "0123456789abcdef0123456789abcdef"}}), "");
   EXPECT_NE(fault_of(text).find("JWT_SECRET\" is not set"), std::string::npos);
   EXPECT_NE(fault_of(text, {{"JWT_SECRET", ""}}).find("is empty"), std::string::npos);
@@ -86,7 +87,8 @@ TEST(Settings, FaultsSayWhereAndHowToMend) {
        "is no header name"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1","headers":{"a":"x\ny"}}})",
        "control character"},
-      {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{}})", "denies everything"},
+      {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{}})",
+       "denies everything"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{"runs":"allow"}})",
        "is no rule key"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{"*":{"stamp":{"a":1}}}})",

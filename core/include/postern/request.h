@@ -39,7 +39,7 @@ struct IncomingResponse {
   int status = 0;  // 0: no response (connect, TLS or protocol failure, time-out)
   std::vector<Header> headers;
   std::string body;
-  bool timed_out = false;       // with status 0: the time limit passed
+  bool timed_out = false;        // with status 0: the time limit passed
   bool body_over_limit = false;  // the body was longer than bytes_max; `body` is empty
 };
 

@@ -49,8 +49,8 @@ enum class ReplyMode : std::uint8_t {
 struct Forward {
   OutgoingRequest request;
   ReplyMode reply = ReplyMode::pass;
-  std::size_t bytes_max = 0;        // for inspect
-  std::int64_t time_limit_ms = 0;   // to the first byte of the reply; 0: no limit (streams, waits)
+  std::size_t bytes_max = 0;                    // for inspect
+  std::int64_t time_limit_ms = 0;               // to the first byte of the reply; 0: no limit (streams, waits)
   std::vector<std::string> drop_reply_headers;  // lower case; the host leaves them out of a passed reply
 };
 
