@@ -342,7 +342,7 @@ std::optional<Step> ExchangeState::authenticate(Time now) {
   if (!verified) return refuse(verified.error()), std::nullopt;
   auto claims = validate_claims(verified.value(), issuer_->settings.claims, now);
   if (!claims) return refuse(claims.error()), std::nullopt;
-  user_ = make_user(claims.value());
+  user_ = make_user(claims.value(), issuer_->settings.identity_prefix);
   token_ = "verified";  // the credential itself is not needed any more
   return std::nullopt;
 }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "json.h"
+#include "preset.h"
 #include "refusal.h"
 
 namespace postern {
@@ -233,26 +234,80 @@ Fault parse_static_keys(const Object& issuer, IssuerSettings& out) {
   return std::nullopt;
 }
 
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const std::size_t space = text.find(' ');
+    out.push_back(text.substr(0, space));
+    text = space == std::string_view::npos ? std::string_view{} : text.substr(space + 1);
+  }
+  return out;
+}
+
 // Presets fill in what the provider's documentation fixes; anything spelled out beside them wins.
-// supabase: supabase.com/docs/guides/auth/jwt-fields and /signing-keys. The public anon key is itself a valid
-// JWT of the project, without aud and with role anon: aud and role are what tells a login from it.
-Fault apply_preset(const Object& issuer, IssuerSettings& out) {
-  std::string preset;
+Fault apply_preset(const Object& issuer, const Preset*& preset, IssuerSettings& out) {
+  std::string name;
   std::string url;
-  if (auto fault = issuer.read_string("preset", preset)) return fault;
+  if (auto fault = issuer.read_string("preset", name)) return fault;
   if (auto fault = issuer.read_string("url", url)) return fault;
-  if (preset.empty()) {
+  if (name.empty()) {
     if (!url.empty()) return issuer.at("url", "belongs to a preset; without one write \"issuer\"");
     return std::nullopt;
   }
-  if (preset != "supabase") return issuer.at("preset", "unknown preset; known: supabase");
-  if (url.empty()) return issuer.at("url", "is missing; the preset needs the project's URL");
+  preset = find_preset(name);
+  if (preset == nullptr) {
+    std::string known;
+    for (const Preset& one : presets()) known += " " + std::string(one.name);
+    return issuer.at("preset", "unknown preset; known:" + known);
+  }
+  const std::string example = "; the preset needs one such as " + std::string(preset->url_example);
+  if (url.empty()) return issuer.at("url", "is missing" + example);
   if (auto fault = check_secure_url(issuer, "url", url)) return fault;
-  out.claims.issuer = without_trailing_slash(url) + "/auth/v1";
-  out.claims.audiences = {"authenticated"};
-  out.claims.required = {{"role", "authenticated"}};
-  out.keys.jwks_uri = out.claims.issuer + "/.well-known/jwks.json";
-  out.algorithms = {find_jwa("ES256"), find_jwa("RS256")};
+  url = without_trailing_slash(url);
+  for (const std::string_view shared : {"/common/", "/organizations/", "/consumers/"}) {
+    if (name == "entra" && url.find(shared) != std::string::npos) return issuer.at("url", "must name one tenant" + example);
+  }
+  out.claims.issuer = url + std::string(preset->issuer_suffix);
+  if (preset->jwks_suffix.starts_with("https://")) {
+    out.keys.jwks_uri = preset->jwks_suffix;
+  } else {
+    if (!url.ends_with(preset->jwks_url_cut)) return issuer.at("url", "does not end as it should" + example);
+    url.resize(url.size() - preset->jwks_url_cut.size());
+    out.keys.jwks_uri = url + std::string(preset->jwks_suffix);
+  }
+  if (!preset->audience.empty()) out.claims.audiences = {std::string(preset->audience)};
+  for (const std::string_view pair : words(preset->required)) {
+    const std::size_t equals = pair.find('=');
+    out.claims.required.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  for (const std::string_view alg : words(preset->algorithms)) {
+    if (const Jwa* row = find_jwa(alg)) out.algorithms.push_back(row);
+  }
+  out.claims.id_tokens = preset->id_tokens ? IdTokens::accept : IdTokens::refuse;
+  return std::nullopt;
+}
+
+// Whom a token is for. Some providers say it in another claim than `aud` and leave `aud` out.
+Fault read_audience(const Object& issuer, const Preset* preset, IssuerSettings& out, std::vector<std::string>& warnings) {
+  if (auto fault = issuer.read_strings("audience", out.claims.audiences)) return fault;
+  if (auto fault = issuer.read_boolean("any_audience", out.claims.any_audience)) return fault;
+  if (out.claims.any_audience) {
+    if (issuer.find("audience") != nullptr) return issuer.at("any_audience", "stands against `audience`; keep one of them");
+    out.claims.audiences.clear();
+    warnings.push_back("ANY AUDIENCE: tokens that this issuer made for other services are accepted here (" + issuer.path() +
+                       ".any_audience)");
+    return std::nullopt;
+  }
+  if (out.claims.audiences.empty()) {
+    return issuer.at("audience", "is missing; without it a token made for another service would pass");
+  }
+  if (preset != nullptr && preset->audience_claim != "aud") {
+    const std::string claim(preset->audience_claim);
+    if (out.claims.audiences.size() != 1) return issuer.at("audience", "must be one string: this provider puts it into " + claim);
+    out.claims.required.emplace_back(claim, out.claims.audiences.front());
+    out.claims.audiences.clear();
+    out.claims.any_audience = true;
+  }
   return std::nullopt;
 }
 
@@ -274,30 +329,21 @@ Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerS
                    std::vector<std::string>& warnings) {
   if (auto fault = issuer.unknown_keys({"preset", "url", "issuer", "audience", "any_audience", "jwks_uri", "jwks_origins", "keys",
                                         "symmetric_keys", "algorithms", "types", "type_required", "require", "identity_claim",
-                                        "leeway_seconds", "max_age_seconds", "stale_seconds_max"})) {
+                                        "identity_prefix", "leeway_seconds", "max_age_seconds", "stale_seconds_max"})) {
     return fault;
   }
-  if (auto fault = apply_preset(issuer, out)) return fault;
+  const Preset* preset = nullptr;
+  if (auto fault = apply_preset(issuer, preset, out)) return fault;
   if (auto fault = issuer.read_string("issuer", out.claims.issuer)) return fault;
   if (out.claims.issuer.empty()) return issuer.at("issuer", "is missing; write the exact `iss` of the tokens");
 
-  if (auto fault = issuer.read_strings("audience", out.claims.audiences)) return fault;
-  if (auto fault = issuer.read_boolean("any_audience", out.claims.any_audience)) return fault;
-  if (out.claims.any_audience) {
-    if (issuer.find("audience") != nullptr) return issuer.at("any_audience", "stands against `audience`; keep one of them");
-    out.claims.audiences.clear();
-    warnings.push_back("ANY AUDIENCE: tokens that this issuer made for other services are accepted here (" + issuer.path() +
-                       ".any_audience)");
-  } else if (out.claims.audiences.empty()) {
-    return issuer.at("audience", "is missing; without it a token made for another service would pass");
-  }
+  if (auto fault = read_audience(issuer, preset, out, warnings)) return fault;
 
   if (auto fault = parse_static_keys(issuer, out)) return fault;
   if (auto fault = parse_symmetric_keys(issuer, environment, out)) return fault;
   if (auto fault = issuer.read_string("jwks_uri", out.keys.jwks_uri)) return fault;
   if (auto fault = issuer.read_strings("jwks_origins", out.keys.jwks_origins)) return fault;
-  const bool has_preset = issuer.find("preset") != nullptr;
-  out.fetches_keys = has_preset || issuer.find("jwks_uri") != nullptr || out.static_keys.empty();
+  out.fetches_keys = preset != nullptr || issuer.find("jwks_uri") != nullptr || out.static_keys.empty();
   if (out.fetches_keys) {
     const bool discovers = out.keys.jwks_uri.empty();
     const std::string& url = discovers ? out.claims.issuer : out.keys.jwks_uri;
@@ -332,6 +378,8 @@ Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerS
   if (auto fault = issuer.read_boolean("type_required", out.claims.type_required)) return fault;
   if (auto fault = parse_required_claims(issuer, out)) return fault;
   if (auto fault = issuer.read_string("identity_claim", out.claims.identity_claim)) return fault;
+  if (auto fault = issuer.read_string("identity_prefix", out.identity_prefix)) return fault;
+  if (out.identity_prefix.size() > identity_prefix_bytes_max) return issuer.at("identity_prefix", "must have at most 64 bytes");
   // 300 s: more than that is not clock skew but a longer token life.
   if (auto fault = issuer.read_integer("leeway_seconds", 0, 300, out.claims.leeway_seconds)) return fault;
   if (auto fault = issuer.read_integer("max_age_seconds", 30, 86'400, out.keys.max_age_seconds)) return fault;
@@ -356,10 +404,20 @@ Fault parse_issuers(const Object& top, const Environment& environment, Settings&
     }
     out.issuers.push_back(std::move(issuer));
   }
-  if (out.issuers.size() > 1) {
-    // One identity space: the same `sub` from two issuers would be one person.
-    return json::ParseFault{list->items()[1].offset(),
-                            "issuers[1]: more than one issuer needs identity prefixes, which are not supported yet"};
+  bool shared = false;
+  if (auto fault = top.read_boolean("shared_identities", shared)) return fault;
+  if (shared || out.issuers.size() < 2) return std::nullopt;
+  // Invariant one-identity-space: the same `sub` from two issuers must not be one person by accident. A prefix that
+  // begins another would let "a" + "bc" meet "ab" + "c".
+  for (std::size_t i = 0; i < out.issuers.size(); ++i) {
+    for (std::size_t j = 0; j < out.issuers.size(); ++j) {
+      if (i == j || !out.issuers[j].identity_prefix.starts_with(out.issuers[i].identity_prefix)) continue;
+      return json::ParseFault{
+          list->items()[i].offset(),
+          "issuers[" + std::to_string(i) +
+              "].identity_prefix: with several issuers each needs a prefix that no other begins with; or write "
+              "\"shared_identities\": true if the same identity means the same person everywhere"};
+    }
   }
   return std::nullopt;
 }
@@ -423,7 +481,7 @@ Fault parse_limits(const Object& top, Settings& out) {
 }
 
 Fault parse_top(const Object& top, const Environment& environment, Settings& out) {
-  if (auto fault = top.unknown_keys({"$schema", "issuers", "upstream", "policy", "limits"})) return fault;
+  if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits"})) return fault;
   if (auto fault = parse_issuers(top, environment, out)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
   if (auto fault = parse_limits(top, out)) return fault;

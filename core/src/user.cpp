@@ -2,9 +2,9 @@
 
 namespace postern {
 
-User make_user(const Claims& claims) {
+User make_user(const Claims& claims, std::string_view identity_prefix) {
   User user;
-  user.identity = claims.identity;
+  user.identity = std::string(identity_prefix) + claims.identity;
   user.display_name = claims.identity;
   if (const json::Value* name = claims.object.find("name"); name != nullptr && !name->as_string().empty()) {
     user.display_name = name->is_string() ? name->as_string() : claims.identity;

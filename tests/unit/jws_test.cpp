@@ -131,6 +131,7 @@ TEST_F(Jws, ShapesThatAreNotThreePartsAreRefused) {
 // golang-jwt CVE-2025-30204, go-jose CVE-2025-27144, x/oauth2 CVE-2025-22868: work in proportion to the dots.
 TEST_F(Jws, ManyDotsAndLongTokensCostNothing) {
   EXPECT_EQ(outcome(std::string(jws_bytes_max, '.'), keys), "jws_malformed");
+  EXPECT_EQ(outcome(std::string(jws_bytes_max + 1, '.'), keys), "token_too_large");
   EXPECT_EQ(outcome(std::string(1'000'000, '.'), keys), "token_too_large");
   // The limit itself: a payload that fills it, and one character more.
   const std::string head = base64url::encode(header_for(key)) + ".";

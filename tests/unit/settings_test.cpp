@@ -42,6 +42,65 @@ TEST(Settings, TheSupabasePresetTellsALoginFromTheAnonKey) {
   EXPECT_EQ(issuer.claims.required.front(), (std::pair<std::string, std::string>{"role", "authenticated"}));
 }
 
+TEST(Settings, PresetsFillInWhatTheProviderFixes) {
+  struct Row {
+    const char* issuer;
+    const char* expected_issuer;
+    const char* expected_jwks;
+    const char* required;  // one of the required claims, "" for none
+  };
+  const Row rows[] = {
+      {R"({"preset":"auth0","url":"https://t.auth0.com","audience":"api"})", "https://t.auth0.com/",
+       "https://t.auth0.com/.well-known/jwks.json", ""},
+      {R"({"preset":"google","url":"https://accounts.google.com","audience":"client"})", "https://accounts.google.com",
+       "https://www.googleapis.com/oauth2/v3/certs", ""},
+      {R"({"preset":"cognito","url":"https://cognito-idp.eu-west-1.amazonaws.com/p","audience":"client"})",
+       "https://cognito-idp.eu-west-1.amazonaws.com/p", "https://cognito-idp.eu-west-1.amazonaws.com/p/.well-known/jwks.json",
+       "client_id"},
+      {R"({"preset":"entra","url":"https://login.microsoftonline.com/t/v2.0","audience":"app"})",
+       "https://login.microsoftonline.com/t/v2.0", "https://login.microsoftonline.com/t/discovery/v2.0/keys", "ver"},
+      {R"({"preset":"okta","url":"https://o.okta.com/oauth2/default","audience":"api://default"})",
+       "https://o.okta.com/oauth2/default", "https://o.okta.com/oauth2/default/v1/keys", ""},
+      {R"({"preset":"keycloak","url":"https://k/realms/r","audience":"account"})", "https://k/realms/r",
+       "https://k/realms/r/protocol/openid-connect/certs", "typ"},
+      {R"({"preset":"clerk","url":"https://a.clerk.accounts.dev","audience":"https://app"})", "https://a.clerk.accounts.dev",
+       "https://a.clerk.accounts.dev/.well-known/jwks.json", "azp"},
+  };
+  for (const Row& row : rows) {
+    auto settings = parse_settings(with_issuer(row.issuer), {});
+    ASSERT_TRUE(settings.ok()) << settings.error().text();
+    const IssuerSettings& issuer = settings->issuers.front();
+    EXPECT_EQ(issuer.claims.issuer, row.expected_issuer);
+    EXPECT_EQ(issuer.keys.jwks_uri, row.expected_jwks);
+    EXPECT_FALSE(issuer.algorithms.empty());
+    if (*row.required != '\0') {
+      EXPECT_EQ(issuer.claims.required.empty() ? "" : issuer.claims.required.back().first, row.required) << row.issuer;
+    }
+    EXPECT_TRUE(settings->warnings.empty());
+  }
+  EXPECT_NE(fault_of(with_issuer(R"({"preset":"auth0","url":"https://t.auth0.com"})")).find("audience: is missing"),
+            std::string::npos);
+  EXPECT_NE(fault_of(with_issuer(R"({"preset":"entra","url":"https://login.microsoftonline.com/common/v2.0","audience":"a"})"))
+                .find("one tenant"),
+            std::string::npos);
+  EXPECT_NE(fault_of(with_issuer(R"({"preset":"cognito","url":"https://c/p","audience":["a","b"]})")).find("client_id"),
+            std::string::npos);
+}
+
+TEST(Settings, SeveralIssuersShareNoIdentityByAccident) {
+  const auto two = [](const char* first, const char* second, const char* more = "") {
+    return R"({"issuers":[{"issuer":"https://i","audience":"a")" + std::string(first) +
+           R"(},{"issuer":"https://j","audience":"a")" + second + R"(}],"upstream":{"url":"http://127.0.0.1"})" + more + "}";
+  };
+  const char* mend = "each needs a prefix";
+  EXPECT_NE(fault_of(two("", "")).find(mend), std::string::npos);
+  EXPECT_NE(fault_of(two(R"(,"identity_prefix":"i:")", "")).find(mend), std::string::npos);
+  EXPECT_NE(fault_of(two(R"(,"identity_prefix":"i")", R"(,"identity_prefix":"i")")).find(mend), std::string::npos);
+  EXPECT_NE(fault_of(two(R"(,"identity_prefix":"i")", R"(,"identity_prefix":"ij")")).find(mend), std::string::npos);
+  EXPECT_EQ(fault_of(two(R"(,"identity_prefix":"i:")", R"(,"identity_prefix":"j:")")), "");
+  EXPECT_EQ(fault_of(two("", "", R"(,"shared_identities":true)")), "");
+}
+
 TEST(Settings, SecretsComeFromTheEnvironment) {
   const std::string text =
       with_issuer(R"({"issuer":"i","audience":"a","symmetric_keys":[{"alg":"HS256","secret":"$JWT_SECRET"}]})");
@@ -78,8 +137,9 @@ TEST(Settings, FaultsSayWhereAndHowToMend) {
       {with_issuer(R"({"issuer":"https://i","audience":"a","leeway_secnods":1})"), "did you mean \"leeway_seconds\"?"},
       {with_issuer(R"({"issuer":"https://i","audience":"a","keys":{"keys":[]}})"), "holds no key"},
       {with_issuer(R"({"issuer":"https://i","audience":"a"},{"issuer":"https://i","audience":"a"})"), "configured twice"},
-      {with_issuer(R"({"issuer":"https://i","audience":"a"},{"issuer":"https://j","audience":"a"})"), "identity prefixes"},
-      {with_issuer(R"({"preset":"supabase"})"), "issuers[0].url: is missing"},
+      {with_issuer(R"({"issuer":"https://i","audience":"a"},{"issuer":"https://j","audience":"a"})"), "each needs a prefix"},
+      {with_issuer(R"({"preset":"supabase"})"),
+       "issuers[0].url: is missing; the preset needs one such as https://PROJECT.supabase.co"},
       {with_issuer(R"({"preset":"supabse","url":"https://p"})"), "unknown preset"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}]})", "upstream: must be"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"ftp://x"}})", "upstream.url: must be a URL"},
