@@ -30,6 +30,10 @@ constexpr std::array<std::string_view, 10> hop_by_hop_headers = {
     "connection",        "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
     "transfer-encoding", "upgrade",    "content-length",     "content-encoding"};
 
+// Bounds the memory that one reply costs while it is judged: a tree takes about a hundred bytes a value, an edge
+// isolate has 128 MB. A long chat has some ten thousand values.
+constexpr json::Limits reply_limits{.depth_max = 128, .values_max = 400'000};
+
 // A thread or an assistant without its values is small; more is no answer to the question asked.
 constexpr std::size_t object_bytes_max = 1024 * 1024;
 
@@ -607,8 +611,10 @@ void ExchangeState::give(std::uint64_t step_id, IncomingResponse reply, Time) {
 }
 
 void ExchangeState::judge_reply(IncomingResponse reply) {
-  // A redirect would lead the client, or us, around the gate.
-  if (reply.status < 200 || (reply.status >= 300 && reply.status < 400)) return refuse(Error::upstream_failed);
+  // A redirect would lead the client, or us, around the gate; the upstream's 401 and 403 are about the gate's own
+  // credential there, not about the client's.
+  const bool redirect = reply.status >= 300 && reply.status < 400;
+  if (reply.status < 200 || redirect || reply.status == 401 || reply.status == 403) return refuse(Error::upstream_failed);
   switch (match_->route->treatment) {
     case Treatment::read_object:
       return judge_object(std::move(reply));
@@ -625,7 +631,7 @@ void ExchangeState::judge_object(IncomingResponse reply) {
   // 400 and 422: the upstream does not take this spelling of an id, so there is no such object.
   if (reply.status == 404 || reply.status == 400 || reply.status == 422) return refuse_unknown();
   if (reply.status != 200) return refuse(Error::upstream_failed);
-  auto object = json::parse(reply.body);
+  auto object = json::parse(reply.body, reply_limits);
   if (!object || !object->is_object()) return refuse(Error::upstream_failed);
   const bool is_thread = match_->route->resource == Resource::threads;
   const std::string_view key = is_thread ? "thread_id" : "assistant_id";
@@ -643,7 +649,7 @@ void ExchangeState::judge_list(IncomingResponse reply) {
     response_ = pass_on(std::move(reply));
     return;
   }
-  auto list = json::parse(reply.body, json::Limits{.depth_max = 128, .values_max = 2'000'000});
+  auto list = json::parse(reply.body, reply_limits);
   if (!list || !list->is_array()) return refuse(Error::upstream_failed);
   auto& items = list->items();
   const std::size_t size_before = items.size();
@@ -668,7 +674,7 @@ void ExchangeState::judge_created(IncomingResponse reply) {
     response_ = pass_on(std::move(reply));
     return;
   }
-  auto thread = json::parse(reply.body);
+  auto thread = json::parse(reply.body, reply_limits);
   if (!thread || !thread->is_object()) return refuse(Error::upstream_failed);
   // The upstream answered with a thread that is not the caller's: an older server returning an existing row.
   if (!decision_.filter->matches(metadata_of(thread.value()))) {
@@ -767,6 +773,8 @@ std::string explain_exchange(GateState& gate, const RequestHead& head, std::stri
     }
     if (const auto* fetch = std::get_if<Fetch>(&step.action)) {
       if (fetch->purpose != FetchPurpose::upstream_object) {
+        // Nobody will carry it: the next request that needs it must be able to.
+        for (IssuerState& issuer : gate.issuers) issuer.keys.abandon(fetch->fetch_id);
         outcome.set("kind", json::Value::string("keys_needed"));
         outcome.set("detail",
                     json::Value::string(

@@ -1,6 +1,9 @@
 #include "postern/gate.h"
 
+#include "base64url.h"
+#include "crypto.h"
 #include "exchange.h"
+#include "json.h"
 
 namespace postern {
 
@@ -30,6 +33,79 @@ Due Gate::due(Time now) {
     due.next_at = std::min(due.next_at, issuer.keys.due_at());
   }
   return due;
+}
+
+namespace {
+
+constexpr std::string_view snapshot_format = "postern keys 1";
+
+// What the keys' trust rests on: a snapshot taken under another issuer, address or rule is not ours.
+std::string issuer_digest(const IssuerSettings& issuer) {
+  std::string text = std::string(snapshot_format) + "\n" + issuer.claims.issuer + "\n" + issuer.keys.jwks_uri;
+  for (const std::string& origin : issuer.keys.jwks_origins) text += "\n" + origin;
+  const auto digest = crypto::sha256(text);
+  return base64url::encode(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
+}
+
+}  // namespace
+
+std::string Gate::export_keys() const {
+  json::Value list = json::Value::array();
+  for (const IssuerState& issuer : state_->issuers) {
+    const auto snapshot = issuer.keys.snapshot();
+    if (!snapshot) continue;
+    json::Value one = json::Value::object();
+    one.set("config", json::Value::string(issuer_digest(issuer.settings)));
+    one.set("fetched_at_ms", json::Value::number(snapshot->fetched_at.unix_ms));
+    one.set("max_age_seconds", json::Value::number(snapshot->max_age_seconds));
+    one.set("jwks", json::Value::string(snapshot->jwks));
+    list.push_back(std::move(one));
+  }
+  if (list.items().empty()) return {};
+  json::Value out = json::Value::object();
+  out.set("format", json::Value::string(snapshot_format));
+  out.set("issuers", std::move(list));
+  return json::write(out);
+}
+
+std::size_t Gate::import_keys(std::string_view text, Time now) {
+  auto parsed = json::parse(text);
+  if (!parsed) return 0;
+  const json::Value* format = parsed->find("format");
+  const json::Value* list = parsed->find("issuers");
+  if (format == nullptr || !format->is_string() || format->as_string() != snapshot_format || list == nullptr) return 0;
+  std::size_t taken = 0;
+  for (const json::Value& one : list->items()) {
+    const json::Value* config = one.find("config");
+    const json::Value* fetched_at = one.find("fetched_at_ms");
+    const json::Value* max_age = one.find("max_age_seconds");
+    const json::Value* jwks = one.find("jwks");
+    if (config == nullptr || fetched_at == nullptr || max_age == nullptr || jwks == nullptr || !jwks->is_string()) continue;
+    const auto fetched_at_ms = fetched_at->as_integer();
+    const auto max_age_seconds = max_age->as_integer();
+    if (!fetched_at_ms || *fetched_at_ms < 0 || !max_age_seconds || *max_age_seconds < 0) continue;
+    for (IssuerState& issuer : state_->issuers) {
+      if (!issuer.settings.fetches_keys || !config->is_string() || config->as_string() != issuer_digest(issuer.settings))
+        continue;
+      if (issuer.keys.restore(KeySnapshot{Time{*fetched_at_ms}, *max_age_seconds, jwks->as_string()}, now)) ++taken;
+    }
+  }
+  return taken;
+}
+
+std::uint64_t Gate::keys_version() const {
+  std::uint64_t sum = 0;
+  for (const IssuerState& issuer : state_->issuers) sum += issuer.keys.fetches();
+  return sum;
+}
+
+std::vector<std::string> Gate::key_faults() const {
+  std::vector<std::string> out;
+  for (const IssuerState& issuer : state_->issuers) {
+    const std::string& fault = issuer.keys.last_fault();
+    if (!fault.empty()) out.push_back(issuer.settings.claims.issuer + ": " + fault);
+  }
+  return out;
 }
 
 std::string Gate::explain(const RequestHead& head, std::string_view body, Time now) {

@@ -344,27 +344,51 @@ void KeyCache::take_discovery(const IncomingResponse& response, Time now) {
   begin_flight();
 }
 
+// The set of this document is the set from now on; an unchanged one keeps its imported keys.
+std::optional<JwkFault> KeyCache::replace_set(const std::string& jwks) {
+  const auto digest = crypto::sha256(jwks);
+  if (has_set_ && digest == body_digest_) return std::nullopt;
+  auto set = parse_jwk_set(jwks);
+  if (!set) return set.error();
+  keys_ = std::move(set->keys);
+  skipped_ = std::move(set->skipped);
+  body_ = jwks;
+  body_digest_ = digest;
+  has_set_ = true;
+  ++generation_;
+  return std::nullopt;
+}
+
 void KeyCache::take_keys(Time started, const IncomingResponse& response, Time now) {
-  const auto digest = crypto::sha256(response.body);
-  if (!has_set_ || digest != body_digest_) {
-    auto set = parse_jwk_set(response.body);
-    if (!set) {
-      return fail("JWK Set: key " + std::to_string(set.error().index) + ": " + set.error().what, now);
-    }
-    keys_ = std::move(set->keys);
-    skipped_ = std::move(set->skipped);
-    body_digest_ = digest;
-    has_set_ = true;
-    ++generation_;
+  if (const auto fault = replace_set(response.body)) {
+    return fail("JWK Set: key " + std::to_string(fault->index) + ": " + fault->what, now);
   }
   fetched_at_ = started;
   max_age_seconds_ = rules_.max_age_seconds;
   if (const auto said = max_age_of(response.headers)) {
     max_age_seconds_ = std::min(max_age_seconds_, std::max(*said, max_age_seconds_min));
   }
+  ++fetches_;
   failures_ = 0;
   retry_at_ = Time{};
   last_fault_.clear();
+}
+
+std::optional<KeySnapshot> KeyCache::snapshot() const {
+  if (!has_set_) return std::nullopt;
+  return KeySnapshot{fetched_at_, max_age_seconds_, body_};
+}
+
+bool KeyCache::restore(const KeySnapshot& snapshot, Time now) {
+  const std::int64_t max_age_seconds = std::min(snapshot.max_age_seconds, rules_.max_age_seconds);
+  const std::int64_t age_ms = now.unix_ms - snapshot.fetched_at.unix_ms;
+  if (max_age_seconds < 0 || snapshot.jwks.size() > jwk_set_bytes_max) return false;
+  if (age_ms < -clock_jitter_ms || age_ms >= (max_age_seconds + rules_.stale_seconds_max) * 1000) return false;
+  if (has_set_ && snapshot.fetched_at <= fetched_at_) return false;
+  if (replace_set(snapshot.jwks)) return false;
+  fetched_at_ = snapshot.fetched_at;
+  max_age_seconds_ = max_age_seconds;
+  return true;
 }
 
 void KeyCache::abandon(std::uint64_t fetch_id) {

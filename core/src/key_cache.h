@@ -49,6 +49,13 @@ struct KeyCacheRules {
   std::int64_t fetch_time_limit_ms = 5000;
 };
 
+// A fetched set as a second-level cache keeps it. Its age counts from when it was fetched, not from when it was read.
+struct KeySnapshot {
+  Time fetched_at;
+  std::int64_t max_age_seconds = 0;
+  std::string jwks;  // the document as the issuer sent it
+};
+
 class KeyCache {
  public:
   struct Unavailable {
@@ -78,6 +85,14 @@ class KeyCache {
   // that is for the first token.
   [[nodiscard]] std::optional<Fetch> due(Time now);
   [[nodiscard]] Time due_at() const;
+
+  // The set that is in use, for a second-level cache; nothing before the first fetch.
+  [[nodiscard]] std::optional<KeySnapshot> snapshot() const;
+  // Takes up a set that another process or isolate fetched. Refused: one from the future, one past the stale bound, one
+  // that is not newer than the set in use, and what parse_jwk_set refuses.
+  bool restore(const KeySnapshot& snapshot, Time now);
+  // Grows with every set that was fetched (a restored one does not count): when a snapshot is worth keeping.
+  [[nodiscard]] std::uint64_t fetches() const { return fetches_; }
 
   // Grows with every set that differs from the last one.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
@@ -119,6 +134,7 @@ class KeyCache {
   [[nodiscard]] bool outdated(const Flight& flight, Time now) const;
   void take_discovery(const IncomingResponse& response, Time now);
   void take_keys(Time started, const IncomingResponse& response, Time now);
+  [[nodiscard]] std::optional<JwkFault> replace_set(const std::string& jwks);
 
   KeyCacheRules rules_;
   std::uint64_t last_fetch_id_;
@@ -127,6 +143,8 @@ class KeyCache {
   bool has_set_ = false;
   std::vector<Jwk> keys_;
   std::array<std::uint8_t, 32> body_digest_{};  // an unchanged reply keeps the imported keys and their tables
+  std::string body_;                            // for snapshots
+  std::uint64_t fetches_ = 0;
   std::vector<JwkFault> skipped_;
   Time fetched_at_;                   // when the fetch was handed out: a set is never taken for too young
   std::int64_t max_age_seconds_ = 0;  // of this set

@@ -179,6 +179,84 @@ TEST(Gate, ExplainsADecisionWithoutANetwork) {
   EXPECT_EQ(told->find("outcome")->find("kind")->as_string(), "keys_needed");
 }
 
+// A gate that fetched its keys at now().
+Gate gate_with_fetched_keys() {
+  Gate gate = make_gate(true);
+  auto exchange = open(gate, "GET", thread, "alice");
+  const std::uint64_t fetch_id = std::get<Fetch>(exchange->next(now()).action).fetch_id;
+  gate.give(fetch_id, IncomingResponse{200, {}, json::write(*tokens().find("jwks")), false, false}, now());
+  return gate;
+}
+
+TEST(Gate, KeysOutliveTheProcessInASnapshot) {
+  Gate first = gate_with_fetched_keys();
+  EXPECT_EQ(first.keys_version(), 1U);
+  const std::string kept = first.export_keys();
+  ASSERT_FALSE(kept.empty());
+
+  Gate second = make_gate(true);
+  EXPECT_EQ(second.export_keys(), "");
+  EXPECT_EQ(second.import_keys(kept, now().plus_seconds(60)), 1U);
+  EXPECT_EQ(second.keys_version(), 0U) << "nothing new to keep";
+  EXPECT_TRUE(std::holds_alternative<Forward>(open(second, "GET", thread, "alice")->next(now().plus_seconds(60)).action))
+      << "no fetch";
+  EXPECT_EQ(second.import_keys(kept, now().plus_seconds(60)), 0U) << "no newer than what is in use";
+}
+
+TEST(Gate, SnapshotsCountTheirAgeFromTheFetch) {
+  const std::string kept = gate_with_fetched_keys().export_keys();
+  Gate gate = make_gate(true);
+  EXPECT_EQ(gate.import_keys(kept, now().plus_seconds(600 + 3600)), 0U) << "past the stale bound";
+  EXPECT_EQ(gate.import_keys(kept, now().plus_seconds(-60)), 0U) << "from the future";
+  EXPECT_EQ(gate.import_keys(kept, now().plus_seconds(700)), 1U) << "stale, but within the bound";
+  const Step step = open(gate, "GET", thread, "alice")->next(now().plus_seconds(700));
+  EXPECT_TRUE(std::holds_alternative<Fetch>(step.action)) << "a stale set is asked about first";
+}
+
+TEST(Gate, SnapshotsOfOthersAreRefused) {
+  const std::string kept = gate_with_fetched_keys().export_keys();
+  auto other = Gate::create(
+      R"({"issuers":[{"issuer":"https://idp.example/auth/v1","audience":"agents","jwks_uri":"https://idp.example/other"}],)"
+      R"("upstream":{"url":"http://127.0.0.1:2024"}})");
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(other->import_keys(kept, now()), 0U) << "fetched from another address";
+  Gate gate = make_gate(true);
+  std::string altered = kept;
+  for (const char* text : {"", "{}", "[]", "null", R"({"format":"postern keys 1"})",
+                           R"({"format":"postern keys 1","issuers":[{}]})", R"({"format":"postern keys 1","issuers":7})"}) {
+    EXPECT_EQ(gate.import_keys(text, now()), 0U) << text;
+  }
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{"\"fetched_at_ms\":", "\"fetched_at_ms\":-"},
+                                 {"\"max_age_seconds\":", "\"max_age_seconds\":-"},
+                                 {"postern keys 1", "postern keys 2"},
+                                 {"\\\"kty\\\":", "\\\"d\\\":\\\"x\\\",\\\"kty\\\":"}}) {
+    altered = kept;
+    const std::size_t at = altered.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    altered.replace(at, from.size(), to);
+    EXPECT_EQ(gate.import_keys(altered, now()), 0U) << to;
+  }
+  EXPECT_EQ(gate.import_keys(kept, now()), 1U);
+}
+
+TEST(Gate, ExplainingLeavesTheKeysToOthers) {
+  Gate gate = make_gate(true);
+  const std::string value = bearer("alice");
+  const HeaderView header{"authorization", value};
+  (void)gate.explain(RequestHead{"GET", thread, &header, 1}, "", now());
+  EXPECT_TRUE(std::holds_alternative<Fetch>(open(gate, "GET", thread, "alice")->next(now()).action)) << "not a Wait";
+}
+
+TEST(Gate, SaysWhyKeysCouldNotBeHad) {
+  Gate gate = make_gate(true);
+  EXPECT_TRUE(gate.key_faults().empty());
+  auto exchange = open(gate, "GET", thread, "alice");
+  const std::uint64_t fetch_id = std::get<Fetch>(exchange->next(now()).action).fetch_id;
+  gate.give(fetch_id, IncomingResponse{500, {}, "", false, false}, now());
+  ASSERT_EQ(gate.key_faults().size(), 1U);
+  EXPECT_EQ(gate.key_faults().front(), "https://idp.example/auth/v1: JWK Set: status 500");
+}
+
 TEST(Gate, NothingPrintedHoldsTheToken) {
   Gate gate = make_gate();
   for (const auto& member : tokens().find("tokens")->members()) {

@@ -764,7 +764,9 @@ TEST_F(Discovery, KeysComeOnlyFromTheIssuersOriginOrAListedOne) {
                           "https://[::1/jwks",
                           "http://127.0.0.1/jwks",
                           "https://iss\\u00fcer.example/jwks",
-                          "https://issuer.example:443:443/jwks"}) {
+                          "https://issuer.example:443:443/jwks",
+                          "https://issuer.example/a@b",
+                          "https://issuer.example/a\\\\b"}) {
     EXPECT_EQ(with_uri(uri), "unavailable") << uri;
     EXPECT_EQ(fetches(), 1U) << uri;
   }

@@ -7,6 +7,8 @@
 // One thread uses a Gate. It does no I/O and reads no clock, no randomness and no global.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,6 +74,18 @@ class Gate {
 
   // Keys that should be fetched now although no request waits for them. Each fetch is handed out once.
   [[nodiscard]] Due due(Time now);
+
+  // The fetched keys as text, for a second-level cache (a file, the edge's Cache API) under a name that only this gate
+  // uses: whoever can write there decides who gets in. Holds public keys, when each set was fetched, and a digest of
+  // the configuration that they were fetched under. "" when there is nothing to keep.
+  [[nodiscard]] std::string export_keys() const;
+  // Takes up what export_keys gave, elsewhere or before. Returns how many issuers' keys were taken: 0 for text that is
+  // not ours, of another configuration, past the stale bound, from the future, or no newer than what is in use.
+  std::size_t import_keys(std::string_view text, Time now);
+  // Changes when export_keys has something new to keep.
+  [[nodiscard]] std::uint64_t keys_version() const;
+  // Why keys could not be had at the last try, a line for each issuer that failed; for logs.
+  [[nodiscard]] std::vector<std::string> key_faults() const;
 
   // What would happen to this request, as a JSON object: user, route, rule, filter, edits and the
   // first step that leaves the gate. Needs no network when the issuer's keys are in the configuration.
