@@ -252,12 +252,17 @@ Time time_of(double unix_ms) {
   return Time{static_cast<std::int64_t>(unix_ms)};
 }
 
-std::uint32_t result(Outcome outcome) {
+// Gives a large input buffer back, so that one large body does not stay for good.
+void trim_input() {
   std::string& input = instance().input;
   if (input.capacity() > abi::input_bytes_kept) {
     input.clear();
     input.shrink_to_fit();
   }
+}
+
+std::uint32_t result(Outcome outcome) {
+  trim_input();
   return static_cast<std::uint32_t>(outcome);
 }
 
@@ -313,7 +318,7 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::
       gate->open(head, time_of(now),
                  purpose == static_cast<std::uint32_t>(abi::Purpose::authenticate) ? Purpose::authenticate : Purpose::handle);
   const std::uint32_t handle = here.exchanges.add(std::move(open));
-  result(Outcome::done);
+  trim_input();
   return handle;
 }
 

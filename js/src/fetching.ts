@@ -14,7 +14,26 @@ export type Whole =
   | { state: "whole"; bytes: Uint8Array }
   | { state: "overLimit" }
   | { state: "overBudget" }
+  | { state: "stalled" }
   | { state: "failed" };
+
+// Without a byte for so long, a sender is taken for gone: a body that never ends would hold its exchange for good.
+const idleLimitMs = 30_000;
+
+class Stalled extends Error {}
+
+/** The work's result, or a rejection when it takes longer than the idle limit. */
+async function notStalled<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stalled = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Stalled()), idleLimitMs);
+  });
+  try {
+    return await Promise.race([work, stalled]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /**
  * Reads a stream to its end, and stops reading as soon as it is over the limit. What is left of an upstream's
@@ -35,8 +54,9 @@ export async function readWhole(
   let size = 0;
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await notStalled(reader.read());
       if (done) break;
+      if (!ArrayBuffer.isView(value)) return { state: "failed" };  // a stream of strings counts no bytes
       size += value.length;
       const within = size <= bytesMax;
       if (!within || !budget.take(value.length)) {
@@ -47,8 +67,10 @@ export async function readWhole(
       }
       chunks.push(value);
     }
-  } catch {
-    return { state: "failed" };
+  } catch (fault) {
+    if (!(fault instanceof Stalled)) return { state: "failed" };
+    if (rest === "cancel") reader.cancel().catch(() => {});
+    return { state: "stalled" };
   }
   if (chunks.length === 1) return { state: "whole", bytes: chunks[0]! };
   const bytes = new Uint8Array(size);
@@ -138,7 +160,9 @@ export async function fetchWhole(
       ([name]) => !encoded || (name !== "content-encoding" && name !== "content-length"),
     );
     if (whole.state === "whole") return { status: response.status, headers, body: whole.bytes };
-    if (whole.state === "failed") return { status: 0, headers: [], body: none };
+    if (whole.state === "failed" || whole.state === "stalled") {
+      return { status: 0, headers: [], body: none, timedOut: whole.state === "stalled" };
+    }
     return { status: response.status, headers, body: none, bodyOverLimit: true };
   } catch {
     return { status: 0, headers: [], body: none, timedOut: attempt.timedOut };

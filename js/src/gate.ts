@@ -215,6 +215,7 @@ export class Gate {
    * @throws {AuthError} when the credential is missing, not good, or cannot be judged at the moment.
    */
   async authenticate(request: Request, options: HandleOptions = {}): Promise<User> {
+    const signal = signalOf(request);
     let seat: Seat | undefined;
     let exchange = 0;
     try {
@@ -224,10 +225,10 @@ export class Gate {
         const step = seat.core.next(exchange, this.#now());
         switch (step.kind) {
           case "fetch":
-            await this.#carryFetch(seat, step, request.signal, options, this.#budget().budget);
+            await this.#carryFetch(seat, step, signal, options, unlimited);
             break;
           case "wait":
-            await this.#wait(step, request.signal);
+            await this.#wait(step, signal);
             break;
           case "authenticated":
             return userOf(step);
@@ -287,7 +288,7 @@ export class Gate {
   async #carryOut(request: Request, options: HandleOptions): Promise<[Response, Omit<GateDecision, "durationMs">]> {
     const seat = await this.#takeSeat();
     const { core } = seat;
-    const { signal } = request;
+    const signal = signalOf(request);
     const { budget, release } = this.#budget();
     let exchange = 0;
     try {
@@ -298,7 +299,10 @@ export class Gate {
           case "readBody": {
             const body = await readBody(request, Math.min(step.bytesMax, bodyBytesMax), budget);
             if (body.state === "overBudget") throw new Overloaded();
-            core.giveBody(exchange, step.stepId, body.state, body.state === "whole" ? body.bytes : noBytes, this.#now());
+            core.giveBody(
+              exchange, step.stepId, body.state === "stalled" ? "failed" : body.state,
+              body.state === "whole" ? body.bytes : noBytes, this.#now(),
+            );
             break;
           }
           case "fetch":
@@ -339,7 +343,7 @@ export class Gate {
       const response = errorResponse(code);
       return [response, { outcome: "failed", status: response.status, code }];
     };
-    const attempt = new Attempt(step.timeLimitMs, request.signal);
+    const attempt = new Attempt(step.timeLimitMs, signalOf(request));
     let upstream: Response;
     try {
       upstream = await attempt.send(this.#fetch, step.request);
@@ -462,6 +466,11 @@ const noBytes = new Uint8Array(0);
 const streaming = new WeakMap<ReadableStream, [Attempt, Request]>();
 const unlimited: Budget = { take: () => true };
 
+/** What tells that the client left; older compatibility dates of workerd have nothing that does. */
+function signalOf(request: Request): AbortSignal {
+  return (request.signal as AbortSignal | null | undefined) ?? new AbortController().signal;
+}
+
 /** Path and query exactly as the URL has them. */
 function targetOf(url: string): string {
   const path = url.indexOf("/", url.indexOf("://") + 3);
@@ -484,7 +493,7 @@ async function readBody(request: Request, bytesMax: number, budget: Budget): Ret
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bytesMax) return { state: "overLimit" };
   const whole = await readWhole(request.body, bytesMax, budget, "leave");
-  if (request.signal.aborted) throw new ClientLeft();
+  if (signalOf(request).aborted) throw new ClientLeft();
   return whole;
 }
 

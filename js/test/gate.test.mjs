@@ -273,6 +273,22 @@ test("many large bodies at once: 503 before the memory is gone, and room again a
   assert.equal((await gate.handle(request("POST", "/threads", { body: {} }))).status, 200);
 });
 
+test("a client that stops sending, and an upstream that does: neither holds its request for good", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const settle = async () => {
+    for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const started = new Uint8Array([123]);
+  const stalling = () => new ReadableStream({ start: (controller) => controller.enqueue(started) });
+  const { gate } = await makeGate({ [`GET /threads/${threadId}`]: () => new Response(stalling()) });
+  for (const [asked, status] of [[request("POST", "/threads", { body: stalling() }), 400], [request("GET", `/threads/${threadId}`), 504]]) {
+    const answer = gate.handle(asked);
+    await settle();
+    context.mock.timers.tick(30_000);
+    assert.equal((await answer).status, status);
+  }
+});
+
 test("a request whose body was read before", async () => {
   const { gate } = await makeGate({});
   const used = request("POST", "/threads", { body: {} });
