@@ -11,10 +11,15 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
-// RFC 7235 section 2.1.
-bool is_token68_char(char c) {
+bool is_b64token_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' ||
-         c == '~' || c == '+' || c == '/' || c == '=';
+         c == '~' || c == '+' || c == '/';
+}
+
+// RFC 6750 section 2.1: at least one character, then padding and nothing after it.
+bool is_b64token(std::string_view text) {
+  const std::string_view unpadded = text.substr(0, text.find_last_not_of('=') + 1);
+  return !unpadded.empty() && std::all_of(unpadded.begin(), unpadded.end(), is_b64token_char);
 }
 
 }  // namespace
@@ -35,7 +40,7 @@ Result<std::string_view> bearer_token(const RequestHead& head) {
   if (space == std::string_view::npos) return Error::credential_malformed;
   std::string_view token = value.substr(space + 1);
   while (token.starts_with(' ')) token.remove_prefix(1);  // 1*SP
-  if (token.empty() || !std::all_of(token.begin(), token.end(), is_token68_char)) return Error::credential_malformed;
+  if (!is_b64token(token)) return Error::credential_malformed;
   return token;
 }
 

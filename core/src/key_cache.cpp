@@ -84,6 +84,19 @@ std::string_view without_trailing_slash(std::string_view text) {
   return text;
 }
 
+// OpenID Connect Discovery 4: behind the issuer, whose terminating slash is removed first.
+std::string openid_configuration_url(std::string_view issuer) {
+  return std::string(without_trailing_slash(issuer)) + "/.well-known/openid-configuration";
+}
+
+// RFC 8414 3.1: between the host and the path of the issuer.
+std::string oauth_metadata_url(std::string_view issuer) {
+  issuer = without_trailing_slash(issuer);
+  const std::size_t host = issuer.find("://") + 3;
+  const std::size_t path = std::min(issuer.find('/', host), issuer.size());
+  return std::string(issuer.substr(0, path)) + "/.well-known/oauth-authorization-server" + std::string(issuer.substr(path));
+}
+
 // The smallest max-age of Cache-Control, RFC 9111 5.2.2.1; nothing when none is said.
 std::optional<std::int64_t> max_age_of(const std::vector<Header>& headers) {
   std::optional<std::int64_t> smallest;
@@ -173,6 +186,7 @@ void KeyCache::fail(std::string why, Time now) {
   last_fault_ = std::move(why);
   // What was discovered may be what is wrong: the next attempt starts from the issuer again.
   discovered_jwks_uri_.clear();
+  oauth_metadata_ = false;
   std::int64_t seconds = rules_.retry_seconds_min;
   for (int i = 0; i < failures_ && seconds < rules_.retry_seconds_max; ++i) seconds *= 2;
   ++failures_;
@@ -184,9 +198,8 @@ KeyCache::Flight& KeyCache::begin_flight() {
   flight.fetch_id = ++last_fetch_id_;
   flight.url = rules_.jwks_uri.empty() ? discovered_jwks_uri_ : rules_.jwks_uri;
   if (flight.url.empty()) {
-    // OpenID Connect Discovery 4: a terminating slash of the issuer is removed first.
     flight.purpose = FetchPurpose::discovery;
-    flight.url = std::string(without_trailing_slash(rules_.issuer)) + "/.well-known/openid-configuration";
+    flight.url = oauth_metadata_ ? oauth_metadata_url(rules_.issuer) : openid_configuration_url(rules_.issuer);
   }
   return flight;
 }
@@ -310,7 +323,11 @@ bool KeyCache::give(std::uint64_t fetch_id, const IncomingResponse& response, Ti
 
   const std::size_t bytes_max = flight.purpose == FetchPurpose::keys ? jwk_set_bytes_max : discovery_bytes_max;
   const std::string what = flight.purpose == FetchPurpose::keys ? "JWK Set: " : "discovery: ";
-  if (response.status != 200) {
+  if (flight.purpose == FetchPurpose::discovery && response.status == 404 && !oauth_metadata_) {
+    // No OpenID provider; perhaps a plain OAuth server. Whoever asks next carries the second question.
+    oauth_metadata_ = true;
+    begin_flight();
+  } else if (response.status != 200) {
     fail(what + describe(response), now);
   } else if (response.body_over_limit || response.body.size() > bytes_max) {
     fail(what + "larger than the limit", now);

@@ -151,6 +151,7 @@ class KeyCache {
   std::uint64_t generation_ = 0;
 
   std::string discovered_jwks_uri_;
+  bool oauth_metadata_ = false;  // the issuer has no OpenID document; RFC 8414's is asked for instead
   std::vector<Flight> flights_;
   int failures_ = 0;
   Time retry_at_;

@@ -267,12 +267,13 @@ bool is_uuid(std::string_view text) {
 
 bool is_graph_name(std::string_view text) {
   if (text.empty() || text.size() > 128 || text.front() == '.') return false;
-  std::size_t hex_like = 0;  // characters Python's int(..., 16) takes, once UUID() has dropped the dashes
+  // Characters Python's int(..., 16) takes, once UUID() has dropped the dashes: digits, underscores and a 0x in front.
+  std::size_t hex_like = 0;
   std::size_t dashes = 0;
   for (const char c : text) {
     if (!is_alnum(c) && c != '_' && c != '-' && c != '.') return false;
     if (c == '-') ++dashes;
-    if (is_hex_lower(c) || (c >= 'A' && c <= 'F') || c == '_') ++hex_like;
+    if (is_hex_lower(c) || (c >= 'A' && c <= 'F') || c == '_' || c == 'x' || c == 'X') ++hex_like;
   }
   return !(hex_like == 32 && hex_like + dashes == text.size());
 }

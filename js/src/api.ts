@@ -1,12 +1,15 @@
 // What a program imports, whichever entry its runtime takes.
 export { Gate } from "./gate.js";
+export { cacheApiStore } from "./cache-store.js";
+export type { CacheStoreOptions } from "./cache-store.js";
 export type {
-  ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, User,
+  ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, KeyStore, User,
 } from "./gate.js";
 export { AuthError, ConfigError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
 export type {
-  Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, Rule, RuleKey,
+  Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, PresetName, Rule, RuleKey,
   SymmetricKey, Upstream,
 } from "./config.js";
 export type { FetchFunction } from "./fetching.js";
+export { JwsError, verifyJws, verifySignature } from "./verify.js";

@@ -33,6 +33,11 @@ export interface IssuerRules {
   require?: Readonly<Record<string, string>>;
   /** The claim that says who it is. Default: `sub`. */
   identity_claim?: string;
+  /**
+   * Put before the identity, at most 64 bytes, for example `"supabase|"`. Several issuers each need one that no other
+   * begins with, unless `shared_identities` is spelled out.
+   */
+  identity_prefix?: string;
   /** For `exp`, `nbf` and `iat`. Default 5, at most 300. */
   leeway_seconds?: number;
   /** How long a fetched JWK Set is taken as fresh. */
@@ -53,12 +58,15 @@ export interface PlainIssuer extends IssuerRules {
   any_audience?: boolean;
 }
 
-/** A provider whose issuer, audience and keys follow from its URL. */
+export type PresetName = "supabase" | "auth0" | "google" | "cognito" | "entra" | "okta" | "keycloak" | "clerk";
+
+/** A provider whose issuer, keys and rules follow from its URL; docs/configuration.md lists what each fixes. */
 export interface PresetIssuer extends IssuerRules {
-  preset: "supabase";
-  /** The project's URL, for example `https://PROJECT.supabase.co`. */
+  preset: PresetName;
+  /** For example `https://PROJECT.supabase.co`, `https://TENANT.auth0.com`, `https://ORG.okta.com/oauth2/default`. */
   url: string;
   issuer?: string;
+  /** Whom the tokens must be for. Supabase's is `authenticated`; every other preset needs it said. */
   audience?: string | readonly string[];
   any_audience?: boolean;
 }
@@ -114,6 +122,8 @@ export interface Limits {
 export interface GateConfig {
   $schema?: string;
   issuers: readonly Issuer[];
+  /** The same identity from two issuers is the same person. Without it several issuers each need an `identity_prefix`. */
+  shared_identities?: boolean;
   upstream: Upstream;
   /** Without it: every user sees their own threads (`owner`), and the server's own graphs. */
   policy?: Policy;

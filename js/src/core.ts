@@ -97,6 +97,33 @@ export class Core {
     if (!this.dead) this.#call(() => this.#glue.closeGate(gate));
   }
 
+  verifyJws(jws: string, jwkSet: string, symmetric: boolean): ReturnType<Glue["verifyJws"]> {
+    return this.#call(() => this.#glue.verifyJws(jws, jwkSet, symmetric));
+  }
+
+  verifySignature(jwk: string, alg: string, input: Uint8Array, signature: Uint8Array): string | undefined {
+    return this.#call(() => this.#glue.verifySignature(jwk, alg, input, signature).code);
+  }
+
+  /** The fetched keys as text; empty when there are none. */
+  exportKeys(gate: number): string {
+    return this.#call(() => this.#glue.exportKeys(gate));
+  }
+
+  /** How many issuers' keys were taken up from what exportKeys gave. */
+  importKeys(gate: number, text: string, now: number): number {
+    return this.#call(() => this.#glue.importKeys(gate, text, now));
+  }
+
+  /** Grows with every key fetch that was of use. */
+  keysVersion(gate: number): number {
+    return this.#call(() => this.#glue.keysVersion(gate));
+  }
+
+  keyFaults(gate: number): string[] {
+    return this.#call(() => this.#glue.keyFaults(gate));
+  }
+
   explain(gate: number, method: string, target: string, headers: string[], body: string, now: number): string {
     return this.#call(() => this.#glue.explain(gate, method, target, headers, body, now));
   }

@@ -20,13 +20,15 @@ export type Whole =
 // Without a byte for so long, a sender is taken for gone: a body that never ends would hold its exchange for good.
 const idleLimitMs = 30_000;
 
-class Stalled extends Error {}
+class Stalled extends Error {
+  override name = "Stalled";
+}
 
-/** The work's result, or a rejection when it takes longer than the idle limit. */
-async function notStalled<T>(work: Promise<T>): Promise<T> {
+/** The work's result, or a rejection when it takes longer than the limit. The work itself goes on. */
+export async function withinTime<T>(limitMs: number, work: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Stalled()), idleLimitMs);
+    timer = setTimeout(() => reject(new Stalled(`nothing came within ${limitMs} ms`)), limitMs);
   });
   try {
     return await Promise.race([work, stalled]);
@@ -54,7 +56,7 @@ export async function readWhole(
   let size = 0;
   try {
     for (;;) {
-      const { done, value } = await notStalled(reader.read());
+      const { done, value } = await withinTime(idleLimitMs, reader.read());
       if (done) break;
       if (!ArrayBuffer.isView(value)) return { state: "failed" };  // a stream of strings counts no bytes
       size += value.length;

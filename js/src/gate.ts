@@ -6,9 +6,9 @@ import {
   bodyBytesMax, type Authenticated, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
-import { Core, CoreRefused, currentCore } from "./core.js";
+import { Core, CoreRefused, CoreTrapped, currentCore } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
-import { Attempt, fetchWhole, readWhole, type Budget, type FetchFunction } from "./fetching.js";
+import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
 
 /** Who is calling, once the credential was found good. */
 export interface User {
@@ -33,6 +33,19 @@ export interface GateDecision {
   durationMs: number;
 }
 
+/**
+ * Where fetched keys outlive the instance: a second-level cache, read before the issuer is asked.
+ *
+ * Whoever can write there decides who gets in, so it must be this gate's own. Text of another configuration, past the
+ * stale bound or from the future is refused.
+ */
+export interface KeyStore {
+  /** What `put` was given last; nothing when there is none. */
+  get(): Promise<string | null | undefined>;
+  /** Public keys, when each set was fetched, and a digest of the configuration they were fetched under. */
+  put(text: string): Promise<unknown>;
+}
+
 export interface GateOptions {
   /** What `"$NAME"` in a secret field stands for. Only names the configuration mentions are read. */
   env?: Readonly<Record<string, unknown>>;
@@ -44,7 +57,12 @@ export interface GateOptions {
   waitUntil?: (work: Promise<unknown>) => void;
   /** Told of every request that was handled. */
   onDecision?: (decision: GateDecision) => void;
-  /** Told of every warning about the configuration. Default: `console.warn`, each once. */
+  /**
+   * Keeps fetched keys for other instances, so that a cold start need not ask the issuer. Called inside a request alone.
+   * What it throws is told to `onWarning`, once, and changes no answer.
+   */
+  keyStore?: KeyStore;
+  /** Told of every warning about the configuration, and when the key store fails. Default: `console.warn`, each once. */
   onWarning?: (warning: string) => void;
 }
 
@@ -87,6 +105,15 @@ const heldBytesMax = 32 * 1024 * 1024;
 // How often a waiting request looks whether its keys have come.
 const waitPollMs = { first: 2, most: 50 };
 
+// A store that takes longer saves nothing: the issuer itself answers in about this time.
+const storeReadLimitMs = 500;
+// In the background; bounded so that it does not hold the worker's background time for good.
+const storeWriteLimitMs = 5_000;
+// A store that failed this often is left alone until there is a new instance.
+const storeReadsMax = 3;
+// A JWK Set has at most 256 KiB: room for those of a dozen issuers. More would only grow the instance's memory.
+const storeTextMax = 4 * 1024 * 1024;
+
 const nullBodyStatuses = new Set([101, 103, 204, 205, 304]);
 const hopByHopHeaders = [
   "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -99,7 +126,13 @@ const warned = new Set<string>();
 interface Seat {
   core: Core;
   handle: number;
+  /** How often the key store may still be read; 0 once it answered, or keys were fetched without it. */
+  storeReadsLeft: number;
+  /** Of the keys that the store was last given. */
+  keysVersion: number;
 }
+
+const newSeat = (core: Core, handle: number): Seat => ({ core, handle, storeReadsLeft: storeReadsMax, keysVersion: 0 });
 
 /** The client went away: nobody reads the answer. */
 class ClientLeft extends Error {
@@ -134,12 +167,14 @@ export class Gate {
   readonly #fetch: FetchFunction;
   readonly #now: () => number;
   readonly #options: GateOptions;
+  #keyStore: KeyStore | undefined;
   #seat: Seat;
   #closed = false;
   // Grows with every key fetch that was answered: what a waiting request looks at.
   #answers = 0;
   #dueAtMs = 0;
   #heldBytes = 0;
+  #keyStoreWarned = false;
 
   private constructor(
     seat: Seat, config: string, environment: string[], upstreamUrl: string, warnings: string[], options: GateOptions,
@@ -148,6 +183,7 @@ export class Gate {
     this.#config = config;
     this.#environment = environment;
     this.#options = options;
+    this.#keyStore = options.keyStore;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
     this.#now = options.now ?? (() => Date.now());
     this.upstreamUrl = upstreamUrl;
@@ -170,12 +206,8 @@ export class Gate {
       // A place in a text the caller has never seen would mislead.
       throw new ConfigError(typeof config === "string" ? made.error : { ...made.error, line: 0, column: 0 });
     }
-    for (const warning of made.warnings) {
-      if (options.onWarning !== undefined) options.onWarning(warning);
-      else if (!warned.has(warning)) console.warn(`postern: ${warning}`);
-      warned.add(warning);
-    }
-    return new Gate({ core, handle: made.handle }, text, environment, made.upstreamUrl, made.warnings, options);
+    for (const warning of made.warnings) warn(warning, options);
+    return new Gate(newSeat(core, made.handle), text, environment, made.upstreamUrl, made.warnings, options);
   }
 
   /**
@@ -220,6 +252,7 @@ export class Gate {
     let exchange = 0;
     try {
       seat = await this.#takeSeat();
+      await this.#readKeyStore(seat, request, signal);
       exchange = seat.core.open(seat.handle, "authenticate", request.method, targetOf(request.url), request.headers, this.#now());
       for (;;) {
         const step = seat.core.next(exchange, this.#now());
@@ -264,6 +297,15 @@ export class Gate {
     return JSON.parse(text) as Explanation;
   }
 
+  /**
+   * Why keys could not be had at the last try: a line for each issuer that failed. For operators and logs; holds the
+   * issuer's name and what was wrong, never a key.
+   */
+  keyFaults(): string[] {
+    const { core, handle } = this.#seat;
+    return this.#closed || core.dead ? [] : core.keyFaults(handle);
+  }
+
   /** Gives the gate's memory back. Requests that are open end in 500. */
   close(): void {
     if (this.#closed) return;
@@ -279,7 +321,7 @@ export class Gate {
     if (this.#seat.core.dead) {
       const made = core.createGate(this.#config, this.#environment);
       if (made.error !== undefined) throw new ConfigError(made.error);
-      this.#seat = { core, handle: made.handle };
+      this.#seat = newSeat(core, made.handle);
       this.#dueAtMs = 0;
     }
     return this.#seat;
@@ -289,6 +331,7 @@ export class Gate {
     const seat = await this.#takeSeat();
     const { core } = seat;
     const signal = signalOf(request);
+    await this.#readKeyStore(seat, request, signal);
     const { budget, release } = this.#budget();
     let exchange = 0;
     try {
@@ -390,8 +433,7 @@ export class Gate {
       if (client.aborted) throw new ClientLeft();
       return;
     }
-    work.catch(() => {});  // when the client leaves first, nobody awaits it
-    this.#keepAlive(work, options);
+    this.#keepAlive(this.#storeKeysAfter(work, seat), options);
     await untilLeft(work, client);
   }
 
@@ -429,9 +471,73 @@ export class Gate {
     }
     for (const step of fetches) {
       const work = fetchWhole(this.#fetch, step.request, step.bytesMax, step.timeLimitMs, unlimited)
-        .then((reply) => this.#giveFetch(seat, step, reply))
-        .catch(() => {});  // as above
-      this.#keepAlive(work, options);
+        .then((reply) => this.#giveFetch(seat, step, reply));
+      this.#keepAlive(this.#storeKeysAfter(work, seat), options);
+    }
+  }
+
+  /**
+   * Takes up keys that another instance fetched, before this one asks the issuer. Only a request that carries a
+   * credential can need any. Each reads for itself until one read has succeeded: in workerd a request may not await
+   * another's promise.
+   */
+  async #readKeyStore(seat: Seat, request: Request, client: AbortSignal): Promise<void> {
+    const store = this.#keyStore;
+    if (store === undefined || seat.storeReadsLeft <= 0 || !request.headers.has("authorization")) return;
+    // What comes too late for this request is taken up all the same: it serves the next one.
+    const reading = (async () => this.#takeUpKeys(seat, await store.get()))();
+    try {
+      await untilLeft(withinTime(storeReadLimitMs, reading), client);
+    } catch (fault) {
+      if (fault instanceof ClientLeft) throw fault;
+      seat.storeReadsLeft--;
+      this.#warnOfKeyStore("read", fault);
+    }
+  }
+
+  #takeUpKeys(seat: Seat, text: unknown): void {
+    if (seat.core.dead || this.#closed) return;
+    if (text !== undefined && text !== null && typeof text !== "string") throw new TypeError("the key store gave no text");
+    seat.storeReadsLeft = 0;
+    if (typeof text !== "string" || text === "" || text.length > storeTextMax) return;
+    try {
+      if (seat.core.importKeys(seat.handle, text, this.#now()) === 0) return;
+    } catch (fault) {
+      // The next instance would trap on the same text.
+      if (fault instanceof CoreTrapped) this.#keyStore = undefined;
+      throw fault;
+    }
+    this.#answers++;
+    this.#dueAtMs = 0;  // as after a fetch
+  }
+
+  /** The fetch under way, and then what it brought put into the key store. Never rejects. */
+  async #storeKeysAfter(work: Promise<void>, seat: Seat): Promise<void> {
+    try {
+      await work;
+    } catch {
+      return;  // a trap: the request that awaits it is told, and the next one finds a new instance
+    }
+    const store = this.#keyStore;
+    if (store === undefined || seat.core.dead || this.#closed) return;
+    try {
+      const version = seat.core.keysVersion(seat.handle);
+      if (version === seat.keysVersion) return;
+      seat.keysVersion = version;
+      seat.storeReadsLeft = 0;
+      await withinTime(storeWriteLimitMs, Promise.resolve(store.put(seat.core.exportKeys(seat.handle))));
+    } catch (fault) {
+      this.#warnOfKeyStore("written", fault);
+    }
+  }
+
+  #warnOfKeyStore(what: "read" | "written", fault: unknown): void {
+    if (this.#keyStoreWarned) return;
+    this.#keyStoreWarned = true;
+    try {
+      warn(`the key store could not be ${what}: ${nameOf(fault)}`, this.#options);
+    } catch {
+      // what is told of a fault must not become one
     }
   }
 
@@ -499,6 +605,7 @@ async function readBody(request: Request, bytesMax: number, budget: Budget): Ret
 
 /** Settles with the work, or rejects as soon as the client leaves; the work goes on. */
 async function untilLeft(work: Promise<void>, client: AbortSignal): Promise<void> {
+  work.catch(() => {});  // when the client leaves first, nobody awaits it
   if (client.aborted) throw new ClientLeft();
   let leave: (() => void) | undefined;
   const left = new Promise<never>((_, reject) => {
@@ -538,6 +645,12 @@ function authError(core: Core, step: Respond): AuthError {
 
 function overload(fault: unknown): boolean {
   return fault instanceof Overloaded || (fault instanceof CoreRefused && fault.code === "gate_overloaded");
+}
+
+function warn(warning: string, options: GateOptions): void {
+  if (options.onWarning !== undefined) options.onWarning(warning);
+  else if (!warned.has(warning)) console.warn(`postern: ${warning}`);
+  warned.add(warning);
 }
 
 /** What may be printed of an unexpected fault: its kind. A message could quote a URL or a header. */

@@ -27,9 +27,15 @@ export interface Bindings {
     | { handle: number; upstreamUrl: string; warnings: string[]; error?: undefined }
     | { error: { line: number; column: number; path: string; message: string } };
   closeGate(gate: number): void;
+  exportKeys(gate: number): string;
+  importKeys(gate: number, text: string, now: number): number;
+  keysVersion(gate: number): number;
+  keyFaults(gate: number): string[];
   explain(
     gate: number, method: string, target: string, headers: string[], body: string, now: number,
   ): string;
+  verifyJws(jws: string, jwkSet: string, symmetric: boolean): { payload: Uint8Array } | { code: string };
+  verifySignature(jwk: string, alg: string, input: Uint8Array, signature: Uint8Array): { code?: string };
   errors(): { code: string; status: number; sentence: string }[];
 }
 

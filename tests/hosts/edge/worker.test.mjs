@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { after, before, describe, it, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startIssuer } from "../../../examples/issuer/issuer.mjs";
@@ -117,6 +119,14 @@ for (const args of [[], ["--compatibility-flag", "nodejs_compat"]]) {
     });
   });
 }
+
+test("the worker's types", () => {
+  const require = createRequire(start);
+  const { status, stdout } = spawnSync(
+    process.execPath, [require.resolve("typescript/bin/tsc"), "-p", dirname(start)], { encoding: "utf8" },
+  );
+  assert.equal(status, 0, stdout);
+});
 
 test("start.mjs: one line when it answers, and workerd ends with it", { timeout: 120_000 }, async () => {
   const port = await freePort();
