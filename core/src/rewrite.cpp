@@ -36,20 +36,28 @@ Refusal wrong_type(const std::string& where, std::string_view key, std::string_v
   return {Error::field_malformed, "the field " + where + printable_name(key) + " must be " + std::string(wanted), {}};
 }
 
-// A thread_id anywhere inside must be the path's: the Python server merges a checkpoint over the path.
-bool names_other_thread(const json::Value& value, std::string_view thread_id) {
-  if (value.is_array()) {
-    return std::any_of(value.items().begin(), value.items().end(),
-                       [&](const json::Value& item) { return names_other_thread(item, thread_id); });
-  }
+// What a checkpoint may say. The Python server merges it into config.configurable over the path, so it is a closed table:
+// the path's thread, which checkpoint, and nothing about who the user is. `before` may be a config with the same inside.
+std::optional<Refusal> check_checkpoint(const json::Value& value, const std::string& where, const RouteMatch& match) {
   for (const json::Member& member : value.members()) {
-    if (member.first == "thread_id") {
-      if (!member.second.is_null() && (!member.second.is_string() || member.second.as_string() != thread_id)) return true;
-    } else if (names_other_thread(member.second, thread_id)) {
-      return true;
+    const auto& [key, part] = member;
+    if (key == "thread_id") {
+      if (!part.is_null() && (!part.is_string() || part.as_string() != match.thread_id)) {
+        return wrong_type(where, key, "the thread of the path");
+      }
+    } else if (key == "checkpoint_id" || key == "checkpoint_ns") {
+      if (!part.is_null() && !part.is_string()) return wrong_type(where, key, "a string");
+    } else if (key == "checkpoint_map") {
+      // Namespaces to checkpoint ids.
+      const bool good =
+          part.is_null() || (part.is_object() && std::all_of(part.members().begin(), part.members().end(),
+                                                             [](const json::Member& m) { return m.second.is_string(); }));
+      if (!good) return wrong_type(where, key, "an object of strings");
+    } else {
+      return not_accepted(where, key);
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 std::optional<Refusal> check_reserved(const json::Value& object, const std::string& where, const RouteMatch& match) {
@@ -141,9 +149,11 @@ std::optional<Refusal> check_field(const Field& field, const json::Value& value,
       return std::nullopt;
     case FieldKind::checkpoint:
       if (!value.is_object() && !value.is_string()) return must_be("a checkpoint");
-      if (names_other_thread(value, match.thread_id))
-        return wrong_type(std::string(field.name) + ".", "thread_id", "the thread of the path");
-      return std::nullopt;
+      if (const json::Value* inner = value.find("configurable"); inner != nullptr && field.name == "before") {
+        if (value.members().size() != 1 || !inner->is_object()) return must_be("a checkpoint");
+        return check_checkpoint(*inner, "before.configurable.", match);
+      }
+      return check_checkpoint(value, std::string(field.name) + ".", match);
   }
   return must_be("something else");
 }

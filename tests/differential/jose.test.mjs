@@ -348,7 +348,8 @@ const mutations = [
 
   // the whole
   [1, undefined, (draft) => void draft.tokens.push((token) => oneOf(brokenShapes)(token))],
-  [2, undefined, (draft) => void draft.tokens.push((token) => {
+  // "lax base64": the bit may be one that is not used.
+  [2, "lax base64", (draft) => void draft.tokens.push((token) => {
     const at = below(token.length);
     const code = token.charCodeAt(at) ^ (1 << below(7));
     return code <= 0x20 || code >= 0x7f ? token : token.slice(0, at) + String.fromCharCode(code) + token.slice(at + 1);

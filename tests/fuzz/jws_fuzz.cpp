@@ -10,15 +10,12 @@
 #include <openssl/obj_mac.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
-#include <random>
 
 #include "fuzz/must.h"
+#include "fuzz/mutate_json.h"
 #include "fuzz/reference_json.h"
 #include "fuzz/tokens.h"
-
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* bytes, std::size_t size, std::size_t size_max);
 
 namespace postern::fuzz {
 namespace {
@@ -192,15 +189,6 @@ void check(std::string_view text) {
 
 // ------------------------------------------------------------------------------------------------------------- mutation
 
-using Random = std::minstd_rand;
-
-std::string mutated(std::string bytes, std::size_t size_max) {
-  const std::size_t size = bytes.size();
-  bytes.resize(std::max(size_max, size));
-  bytes.resize(LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(bytes.data()), size, bytes.size()));
-  return bytes;
-}
-
 // Numbers that mean the same modulo the order or the modulus, and the edges of what a check must refuse.
 std::string twisted(std::string signature, Random& random) {
   const std::string_view curves[] = {"ES256", "ES384", "ES512", "ES256K"};
@@ -233,7 +221,7 @@ std::string twisted(std::string signature, Random& random) {
 
 std::string mutate_token(std::string_view token, std::size_t size_max, Random& random) {
   const auto parts = split(token);
-  if (!parts || random() % 8 == 0) return mutated(std::string(token), size_max);
+  if (!parts || random() % 8 == 0) return mutate_bytes(std::string(token), size_max);
   std::string header(parts->header);
   std::string payload(parts->payload);
   std::string signature(parts->signature);
@@ -243,7 +231,7 @@ std::string mutate_token(std::string_view token, std::size_t size_max, Random& r
   const auto inside = [&](std::string& part, auto change) {
     if (const auto decoded = decode_base64url(part)) part = encode_base64url(change(*decoded));
   };
-  const auto change_bytes = [&](const std::string& bytes) { return mutated(bytes, bytes.size() + 64); };
+  const auto change_bytes = [&](const std::string& bytes) { return mutate_bytes(bytes, bytes.size() + 64); };
   switch (random() % 7) {
     case 0:
       inside(header, change_bytes);
@@ -280,7 +268,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t size, std::size_t size_max, unsigned seed) {
   postern::fuzz::Random random(seed);
   const std::string out = postern::fuzz::mutate_token(postern::fuzz::text_of(bytes, size), size_max, random);
-  if (out.size() > size_max) return 0;
-  std::memcpy(bytes, out.data(), out.size());
-  return out.size();
+  return postern::fuzz::store(out, bytes, size_max);
 }

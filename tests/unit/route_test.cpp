@@ -82,10 +82,10 @@ TEST(Route, QueriesAreRebuilt) {
 TEST(Route, NamesThatPythonTakesForIdsAreNoGraphNames) {
   for (const char* name : {"agent", "my_graph", "my-graph.v2", "A"}) EXPECT_TRUE(is_graph_name(name)) << name;
   for (const char* name :
-       {"", ".", "..", ".hidden", "a/b", "a b", "a:b", "{a}", "FE096781560153D2B2F60D3403F7E9CA",
-        "fe096781560153d2b2f60d3403f7e9ca", "FE096781-5601-53D2-B2F6-0D3403F7E9CA", "fe-096781560153d2b2f60d3403f7e9ca",
-        "fe096781560153d2b2f60d3403f7e9_a", "0x096781560153d2b2f60d3403f7e9ca", "0X096781-5601-53d2-b2f6-0d3403f7e9ca",
-        "urn:uuid:fe096781-5601-53d2-b2f6-0d3403f7e9ca"}) {
+       {"", ".", "..", ".hidden", "0xa1b2c3d4e54f608899aabbccddeeff", "0-Xa1b2c3d4e54f608899aabbccddeeff", "a/b", "a b", "a:b",
+        "{a}", "FE096781560153D2B2F60D3403F7E9CA", "fe096781560153d2b2f60d3403f7e9ca", "FE096781-5601-53D2-B2F6-0D3403F7E9CA",
+        "fe-096781560153d2b2f60d3403f7e9ca", "fe096781560153d2b2f60d3403f7e9_a", "0x096781560153d2b2f60d3403f7e9ca",
+        "0X096781-5601-53d2-b2f6-0d3403f7e9ca", "urn:uuid:fe096781-5601-53d2-b2f6-0d3403f7e9ca"}) {
     EXPECT_FALSE(is_graph_name(name)) << name;
   }
   EXPECT_TRUE(is_uuid("fe096781-5601-53d2-b2f6-0d3403f7e9ca"));
