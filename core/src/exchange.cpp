@@ -37,6 +37,19 @@ constexpr json::Limits reply_limits{.depth_max = 128, .values_max = 400'000};
 // A thread or an assistant without its values is small; more is no answer to the question asked.
 constexpr std::size_t object_bytes_max = 1024 * 1024;
 
+Result<json::Value, json::ParseFault> parse_reply(std::string_view body) {
+  return json::parse(json::replace_lone_surrogates(body), reply_limits);
+}
+
+// What is made under a decision: the filter's fields and the stamp are the gate's, or a client could plant objects in
+// somebody else's view.
+void own_metadata(json::Value& body, const Decision& decision) {
+  if (decision.filter) {
+    if (const auto equalities = decision.filter->equalities(); !equalities.empty()) require_metadata(body, equalities);
+  }
+  stamp_metadata(body, decision.stamp);
+}
+
 template <std::size_t N>
 bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
   return std::find(names.begin(), names.end(), text) != names.end();
@@ -165,6 +178,7 @@ class ExchangeState final : public Exchange {
   std::optional<Step> authenticate(Time now);
   void authorize();
   void take_body(std::string bytes);
+  void prepare_existing();
   Step fetch_object(std::string method, std::string path, std::string body);
   Step look_up_thread(std::string_view thread_id);
   Step look_up_assistant();
@@ -180,6 +194,8 @@ class ExchangeState final : public Exchange {
   [[nodiscard]] std::string_view asked_assistant() const {
     return match_->assistant_id.empty() ? body_string("assistant_id") : std::string_view(match_->assistant_id);
   }
+  // What a thread that is looked up must match.
+  [[nodiscard]] const Filter& thread_filter() const { return existing_filter_ ? *existing_filter_ : *decision_.filter; }
   [[nodiscard]] bool filtered() const { return decision_.filter.has_value(); }
   [[nodiscard]] std::string_view body_string(std::string_view field) const {
     const json::Value* value = body_.find(field);
@@ -209,10 +225,11 @@ class ExchangeState final : public Exchange {
   bool assistant_open_ = false;  // assistants:read allows every assistant
   json::Value body_;
   bool has_body_ = false;
-  bool metadata_selected_ = false;  // by the gate, not by the client
-  bool create_if_missing_ = false;  // run: if_not_exists=create
-  bool existing_is_fine_ = false;   // thread: if_exists=do_nothing
-  json::Value client_body_;         // for explain: what came in
+  bool metadata_selected_ = false;         // by the gate, not by the client
+  bool create_if_missing_ = false;         // run: if_not_exists=create
+  std::optional<Filter> existing_filter_;  // whose existing thread a create may give back
+  bool judges_creation_ = false;
+  bool existing_is_fine_ = false;  // thread: if_exists=do_nothing
 };
 
 ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose)
@@ -287,8 +304,8 @@ Step ExchangeState::next(Time now) {
           refuse_unknown();
           return finish(respond(*refusal_));
         }
-        stamp_metadata(thread, creation->stamp);
-        stamp_metadata(thread, decision_.stamp);
+        own_metadata(thread, creation.value());
+        own_metadata(thread, decision_);
         return fetch_object("POST", "/threads", json::write(thread));
       }
       break;
@@ -405,17 +422,12 @@ void ExchangeState::take_body(std::string bytes) {
     if (!(parsed->is_null() && route.body.empty())) body_ = std::move(parsed).value();
   }
   if (auto refusal = check_body(body_, *match_)) return refuse(*refusal);
-  client_body_ = body_;
 
   switch (route.treatment) {
     case Treatment::create_thread:
       stage_ = Stage::forward;
-      stamp_metadata(body_, decision_.stamp);
-      if (filtered()) {
-        existing_is_fine_ = body_string("if_exists") == "do_nothing";
-        if (body_.find("thread_id") != nullptr) body_.set("if_exists", json::Value::string("raise"));
-      }
-      return;
+      own_metadata(body_, decision_);
+      return prepare_existing();
     case Treatment::search:
     case Treatment::count:
       stage_ = Stage::forward;
@@ -425,11 +437,13 @@ void ExchangeState::take_body(std::string bytes) {
       }
       return;
     case Treatment::thread_first:
-      if (body_.find("metadata") != nullptr && route.action == Action::update) stamp_metadata(body_, decision_.stamp);
+      if (route.action == Action::update) {
+        keep_metadata(body_, decision_.stamp, filtered() ? decision_.filter->equalities() : Stamp{});
+      }
       stage_ = filtered() ? Stage::check_thread : Stage::forward;
       return;
     case Treatment::create_run: {
-      stamp_metadata(body_, decision_.stamp);
+      own_metadata(body_, decision_);
       create_if_missing_ = body_string("if_not_exists") == "create";
       if (filtered()) body_.set("if_not_exists", json::Value::string("reject"));
       const std::string assistant(body_string("assistant_id"));
@@ -453,6 +467,22 @@ void ExchangeState::take_body(std::string bytes) {
     case Treatment::assistant_first:
       return refuse(Error::host_failed);  // rows without a body; not reached
   }
+}
+
+// A taken id: what if_exists=do_nothing gives back is read, so the rule for reading (or the stricter one for creating)
+// decides, and the upstream's own atomic create says whether the id is taken.
+void ExchangeState::prepare_existing() {
+  existing_filter_ = decision_.filter;
+  bool readable = true;
+  if (!existing_filter_) {
+    auto reading = gate_.settings.policy.decide(user_, Resource::threads, Action::read);
+    readable = reading.ok();
+    if (readable) existing_filter_ = std::move(reading->filter);
+  }
+  judges_creation_ = existing_filter_ || !readable;
+  if (!judges_creation_) return;
+  existing_is_fine_ = readable && body_string("if_exists") == "do_nothing";
+  if (body_.find("thread_id") != nullptr) body_.set("if_exists", json::Value::string("raise"));
 }
 
 Step ExchangeState::fetch_object(std::string method, std::string path, std::string body) {
@@ -479,7 +509,7 @@ Step ExchangeState::look_up_thread(std::string_view thread_id) {
   json::Value ids = json::Value::array();
   ids.push_back(json::Value::string(thread_id));
   search.set("ids", std::move(ids));
-  const auto equalities = decision_.filter->equalities();
+  const auto equalities = thread_filter().equalities();
   if (!equalities.empty()) require_metadata(search, equalities);
   json::Value select = json::Value::array();
   select.push_back(json::Value::string("thread_id"));
@@ -503,10 +533,10 @@ Step ExchangeState::look_up_assistant() {
 }
 
 bool ExchangeState::is_own_thread(const IncomingResponse& reply, std::string_view thread_id) const {
-  auto list = json::parse(reply.body);
+  auto list = parse_reply(reply.body);
   if (!list || !list->is_array() || list->items().size() != 1) return false;
   const json::Value& thread = list->items().front();
-  return has_id(thread, "thread_id", thread_id) && decision_.filter->matches(metadata_of(thread));
+  return has_id(thread, "thread_id", thread_id) && thread_filter().matches(metadata_of(thread));
 }
 
 void ExchangeState::give_object(IncomingResponse reply) {
@@ -536,7 +566,9 @@ void ExchangeState::give_object(IncomingResponse reply) {
       return;
     case Stage::check_existing:
       if (reply.status != 200) return refuse(Error::upstream_failed);
-      if (!is_own_thread(reply, body_string("thread_id"))) return refuse(Error::object_exists);
+      if (!is_own_thread(reply, body_string("thread_id"))) {
+        return refuse(Refusal{Error::object_exists, "Thread already exists", {}});
+      }
       stage_ = Stage::read_existing;
       return;
     case Stage::read_existing:
@@ -554,7 +586,7 @@ void ExchangeState::judge_assistant(const IncomingResponse& reply) {
   };
   if (reply.status == 404 || reply.status == 422) return unknown();
   if (reply.status != 200) return refuse(Error::upstream_failed);
-  auto parsed = json::parse(reply.body);
+  auto parsed = parse_reply(reply.body);
   if (!parsed) return refuse(Error::upstream_failed);
   const json::Value* assistant = &parsed.value();
   if (!is_uuid(id)) {
@@ -590,8 +622,8 @@ Step ExchangeState::forward() {
   out.time_limit_ms = match_->route->streams ? 0 : gate_.settings.limits.upstream_time_limit_ms;
   for (const std::string_view header : dropped_reply_headers) out.drop_reply_headers.emplace_back(header);
   const Treatment treatment = match_->route->treatment;
-  const bool inspected = filtered() && (treatment == Treatment::read_object || treatment == Treatment::search ||
-                                        treatment == Treatment::create_thread);
+  const bool inspected = (filtered() && (treatment == Treatment::read_object || treatment == Treatment::search)) ||
+                         (treatment == Treatment::create_thread && judges_creation_);
   if (!inspected) {
     if (match_->head) out.request.method = "HEAD";
     stage_ = Stage::over;
@@ -631,15 +663,14 @@ void ExchangeState::judge_object(IncomingResponse reply) {
   // 400 and 422: the upstream does not take this spelling of an id, so there is no such object.
   if (reply.status == 404 || reply.status == 400 || reply.status == 422) return refuse_unknown();
   if (reply.status != 200) return refuse(Error::upstream_failed);
-  auto object = json::parse(reply.body, reply_limits);
+  auto object = parse_reply(reply.body);
   if (!object || !object->is_object()) return refuse(Error::upstream_failed);
-  const bool is_thread = match_->route->resource == Resource::threads;
-  const std::string_view key = is_thread ? "thread_id" : "assistant_id";
-  const std::string id(stage_ == Stage::read_existing ? body_string("thread_id")
-                       : is_thread                    ? std::string_view(match_->thread_id)
-                                                      : std::string_view(match_->assistant_id));
+  const bool existing = stage_ == Stage::read_existing;
+  const std::string_view key = existing ? "thread_id" : "assistant_id";
+  const std::string id(existing ? body_string("thread_id") : std::string_view(match_->assistant_id));
+  const Filter& filter = existing ? thread_filter() : *decision_.filter;
   const bool is_asked_one = !is_uuid(id) || has_id(object.value(), key, id);
-  if (!is_asked_one || !decision_.filter->matches(metadata_of(object.value()))) return refuse_unknown();
+  if (!is_asked_one || !filter.matches(metadata_of(object.value()))) return refuse_unknown();
   response_ = pass_on(std::move(reply));
 }
 
@@ -649,7 +680,7 @@ void ExchangeState::judge_list(IncomingResponse reply) {
     response_ = pass_on(std::move(reply));
     return;
   }
-  auto list = json::parse(reply.body, reply_limits);
+  auto list = parse_reply(reply.body);
   if (!list || !list->is_array()) return refuse(Error::upstream_failed);
   auto& items = list->items();
   const std::size_t size_before = items.size();
@@ -664,20 +695,21 @@ void ExchangeState::judge_list(IncomingResponse reply) {
 
 void ExchangeState::judge_created(IncomingResponse reply) {
   if (reply.status == 409) {
-    if (existing_is_fine_ && !body_string("thread_id").empty()) {
+    if (existing_is_fine_ && existing_filter_ && !body_string("thread_id").empty()) {
       stage_ = Stage::check_existing;
       return;
     }
     return refuse(Refusal{Error::object_exists, "Thread already exists", {}});
   }
-  if (reply.status >= 400) {
+  if (reply.status >= 400 || !filtered()) {
     response_ = pass_on(std::move(reply));
     return;
   }
-  auto thread = json::parse(reply.body, reply_limits);
+  auto thread = parse_reply(reply.body);
   if (!thread || !thread->is_object()) return refuse(Error::upstream_failed);
   // The upstream answered with a thread that is not the caller's: an older server returning an existing row.
   if (!decision_.filter->matches(metadata_of(thread.value()))) {
+    if (body_string("thread_id").empty()) return refuse(Error::upstream_failed);
     return refuse(Refusal{Error::object_exists, "Thread already exists", {}});
   }
   response_ = pass_on(std::move(reply));
@@ -718,7 +750,6 @@ json::Value ExchangeState::explanation() const {
     for (const auto& [field, value] : decision_.stamp) stamp.set(field, value);
     out.set("stamp", std::move(stamp));
   }
-  if (client_body_.is_object()) out.set("body_received", client_body_);
   return out;
 }
 
@@ -807,6 +838,7 @@ std::string explain_exchange(GateState& gate, const RequestHead& head, std::stri
     break;
   }
   json::Value out = exchange.explanation();
+  if (auto received = json::parse(body); received && received->is_object()) out.set("body_received", std::move(received).value());
   out.set("checks", std::move(checks));
   out.set("outcome", std::move(outcome));
   return json::write(out);

@@ -48,6 +48,11 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_number_character(char c) { return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; }
 
+// Faults go to logs, one line each, and the text may be anybody's.
+bool is_printable(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c < 0x7F; });
+}
+
 // Builds the tree. The stack holds the open containers; a container is appended to only while it is the
 // innermost one, so the pointers below it stay good.
 class TreeBuilder {
@@ -86,7 +91,8 @@ class TreeBuilder {
     const std::vector<Member>& members = open_.back()->members();
     open_.pop_back();
     if (const Member* twice = duplicate(members)) {
-      return fail(twice->second.offset(), "duplicate member name: " + twice->first);
+      return fail(twice->second.offset(),
+                  "duplicate member name: " + (is_printable(twice->first) ? twice->first : "(unprintable)"));
     }
     return true;
   }
@@ -486,6 +492,43 @@ Place place_of(std::string_view text, std::size_t offset) {
     }
   }
   return place;
+}
+
+std::string replace_lone_surrogates(std::string_view text) {
+  // The code unit of "\\uXXXX" at `at`, or nothing.
+  const auto unit_at = [&](std::size_t at) -> std::optional<unsigned> {
+    if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
+    unsigned unit = 0;
+    for (const char c : text.substr(at + 2, 4)) {
+      unit <<= 4U;
+      if (c >= '0' && c <= '9') {
+        unit |= static_cast<unsigned>(c - '0');
+      } else if (c >= 'a' && c <= 'f') {
+        unit |= static_cast<unsigned>(c - 'a' + 10);
+      } else if (c >= 'A' && c <= 'F') {
+        unit |= static_cast<unsigned>(c - 'A' + 10);
+      } else {
+        return std::nullopt;
+      }
+    }
+    return unit;
+  };
+  const auto is_high = [](std::optional<unsigned> unit) { return unit && *unit >= 0xD800 && *unit <= 0xDBFF; };
+  const auto is_low = [](std::optional<unsigned> unit) { return unit && *unit >= 0xDC00 && *unit <= 0xDFFF; };
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t escape = text.find('\\', at);
+    out += text.substr(at, escape - at);
+    if (escape == std::string_view::npos) break;
+    const auto unit = unit_at(escape);
+    std::size_t length = unit ? 6 : 2;  // an escaped backslash is passed over whole
+    if (is_high(unit) && is_low(unit_at(escape + 6))) length = 12;
+    const bool lone = length == 6 && (is_high(unit) || is_low(unit));
+    out += lone ? std::string_view("\\ufffd") : text.substr(escape, length);
+    at = escape + length;
+  }
+  return out;
 }
 
 }  // namespace postern::json

@@ -83,13 +83,17 @@ struct Limits {
 
 struct ParseFault {
   std::size_t offset = 0;
-  std::string what;  // names the fault, never a value of the text; may name a duplicate member
+  std::string what;  // one line; names the fault, never a value of the text; may name a duplicate member
 };
 
 enum class Comments : std::uint8_t { refuse, skip };
 
 [[nodiscard]] Result<Value, ParseFault> parse(std::string_view text, const Limits& limits = {},
                                               Comments comments = Comments::refuse);
+
+// `text` with U+FFFD for every escaped surrogate that has no partner. JavaScript's JSON.stringify writes those for a string
+// that was cut inside a character, so an upstream's reply may hold them; a request may not.
+[[nodiscard]] std::string replace_lone_surrogates(std::string_view text);
 
 // Compact JSON. Non-ASCII text stays UTF-8; control characters are escaped.
 [[nodiscard]] std::string write(const Value& value);

@@ -105,17 +105,38 @@ Policy Policy::owner_default() {
   return parse(text.value()).value();
 }
 
-Result<Decision> Policy::decide(const User& user, Resource resource, Action action) const {
+const Rule* Policy::find_rule(Resource resource, Action action) const {
   const std::string resource_name(name(resource));
   const std::string action_name(name(action));
-  const std::array<std::string, 4> keys = {resource_name + ":" + action_name, resource_name, "*:" + action_name, "*"};
-  const Rule* rule = nullptr;
-  for (const std::string& key : keys) {
-    for (const Rule& candidate : rules_) {
-      if (candidate.key == key) rule = &candidate;
+  for (const std::string& key : {resource_name + ":" + action_name, resource_name, "*:" + action_name, std::string("*")}) {
+    for (const Rule& rule : rules_) {
+      if (rule.key == key) return &rule;
     }
-    if (rule != nullptr) break;
   }
+  return nullptr;
+}
+
+std::vector<std::string> Policy::warnings() const {
+  std::vector<std::string> out;
+  for (const Resource resource : {Resource::threads, Resource::assistants, Resource::crons}) {
+    std::string open;
+    bool filtered = false;
+    for (const Action action :
+         {Action::create, Action::read, Action::update, Action::delete_, Action::search, Action::create_run}) {
+      const Rule* rule = find_rule(resource, action);
+      if (rule == nullptr || !rule->allowed || (action == Action::create_run && resource != Resource::threads)) continue;
+      filtered = filtered || rule->filter.has_value();
+      if (!rule->filter) open += " " + std::string(name(resource)) + ":" + std::string(name(action));
+    }
+    if (filtered && !open.empty()) {
+      out.push_back("policy: open to everyone's objects although others of the resource are filtered:" + open);
+    }
+  }
+  return out;
+}
+
+Result<Decision> Policy::decide(const User& user, Resource resource, Action action) const {
+  const Rule* rule = find_rule(resource, action);
   if (rule == nullptr || !rule->allowed) return Error::policy_denied;
 
   Decision decision;

@@ -49,11 +49,16 @@ class Policy {
   // are the operator's: everyone may see and run those the server made from its graphs.
   [[nodiscard]] static Policy owner_default();
 
+  // For a person, at start: a resource that is filtered for some actions and open for others, which is rarely meant.
+  [[nodiscard]] std::vector<std::string> warnings() const;
+
   // Most specific rule wins, exactly one runs: resource:action, resource, *:action, *. No rule: denied
   // (LangGraph allows it).
   [[nodiscard]] Result<Decision> decide(const User& user, Resource resource, Action action) const;
 
  private:
+  [[nodiscard]] const Rule* find_rule(Resource resource, Action action) const;
+
   std::vector<Rule> rules_;
 };
 

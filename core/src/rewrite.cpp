@@ -197,6 +197,14 @@ void stamp_metadata(json::Value& body, const Stamp& stamp) {
   }
 }
 
+void keep_metadata(json::Value& body, const Stamp& stamp, const std::vector<std::pair<std::string, json::Value>>& equalities) {
+  json::Value* metadata = body.find("metadata");
+  if (metadata == nullptr) return;
+  for (const auto* keys : {&stamp, &equalities}) {
+    for (const auto& [field, value] : *keys) metadata->remove(field);
+  }
+}
+
 void require_metadata(json::Value& body, const std::vector<std::pair<std::string, json::Value>>& equalities) {
   json::Value& metadata = object_member(body, "metadata");
   for (const auto& [field, value] : equalities) metadata.set(field, value);

@@ -18,11 +18,15 @@ namespace postern {
 // a thread_id inside a checkpoint or config that is not the path's.
 [[nodiscard]] std::optional<Refusal> check_body(const json::Value& body, const RouteMatch& match);
 
-// metadata of what is created or changed: the stamp's keys are the gate's, whatever the client wrote.
+// metadata of what is created: the stamp's keys are the gate's, whatever the client wrote.
 // config.metadata, which the server merges into the run's, is treated the same.
 void stamp_metadata(json::Value& body, const Stamp& stamp);
 
-// metadata of a search: the filter's fields are the gate's.
+// metadata of what is changed: the keys that decide whose an object is stay what they are. Servers merge, so leaving a
+// key out keeps what is stored; writing it would make whoever may change an object its owner.
+void keep_metadata(json::Value& body, const Stamp& stamp, const std::vector<std::pair<std::string, json::Value>>& equalities);
+
+// metadata of a search, or of what is created under a filter: the filter's fields are the gate's.
 void require_metadata(json::Value& body, const std::vector<std::pair<std::string, json::Value>>& equalities);
 
 // Makes sure a search's reply can be judged. Returns true when "metadata" was added to `select`.

@@ -107,7 +107,7 @@ constexpr std::array routes = {
     Route{"POST", "/threads", Resource::threads, Action::create, Treatment::create_thread, false, thread_create_fields, no_query},
     Route{"POST", "/threads/search", Resource::threads, Action::search, Treatment::search, false, thread_search_fields, no_query},
     Route{"POST", "/threads/count", Resource::threads, Action::search, Treatment::count, false, thread_count_fields, no_query},
-    Route{"GET", "/threads/{thread_id}", Resource::threads, Action::read, Treatment::read_object, false, no_fields, thread_query},
+    Route{"GET", "/threads/{thread_id}", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, thread_query},
     Route{"PATCH", "/threads/{thread_id}", Resource::threads, Action::update, Treatment::thread_first, false, thread_update_fields, no_query},
     Route{"DELETE", "/threads/{thread_id}", Resource::threads, Action::delete_, Treatment::thread_first, false, no_fields, no_query},
     Route{"GET", "/threads/{thread_id}/state", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, state_query},

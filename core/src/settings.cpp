@@ -462,6 +462,10 @@ Fault parse_upstream(const Object& top, const Environment& environment, Settings
       for (char& c : name) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
       }
+      const auto same = [&](const Header& other) { return other.name == name; };
+      if (std::any_of(out.upstream.headers.begin(), out.upstream.headers.end(), same)) {
+        return object.at(header.first, "is named twice; case does not tell header names apart");
+      }
       out.upstream.headers.push_back({std::move(name), std::move(value)});
     }
   }
@@ -489,6 +493,7 @@ Fault parse_top(const Object& top, const Environment& environment, Settings& out
     auto parsed = Policy::parse(*policy);
     if (!parsed) return json::ParseFault{parsed.error().offset, "policy: " + parsed.error().what};
     out.policy = std::move(parsed).value();
+    for (std::string& warning : out.policy.warnings()) out.warnings.push_back(std::move(warning));
   } else {
     out.policy = Policy::owner_default();
   }
@@ -506,6 +511,11 @@ ConfigError config_error(std::string_view text, const json::ParseFault& fault) {
     error.message = fault.what.substr(colon + 2);
   } else {
     error.message = fault.what;
+  }
+  // Names stand in it as they are written; it must stay one line of text whatever they hold.
+  for (std::string* part : {&error.path, &error.message}) {
+    std::replace_if(
+        part->begin(), part->end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
   }
   return error;
 }

@@ -89,7 +89,7 @@ export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated;
 export interface Due { nextAtMs: number; fetches: Fetch[] }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 // One eight-byte cell, seen three ways: how two words become a double or a 64-bit number.
 const cell = new ArrayBuffer(8);

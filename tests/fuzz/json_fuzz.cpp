@@ -79,6 +79,7 @@ void check(const json::Limits& limits, json::Comments comments, std::string_view
     must(parsed.error().offset <= text.size() && !parsed.error().what.empty(), "a fault has a place and a reason");
     const json::Place place = json::place_of(text, parsed.error().offset);
     must(place.line >= 1 && place.column >= 1, "a place counts from 1");
+    for (const char c : parsed.error().what) must(c >= ' ' && c < 0x7F, "a fault is one line of plain text", parsed.error().what);
     must(parsed.error().what.find("last read") == std::string::npos, "a fault does not quote the text");
     return;
   }

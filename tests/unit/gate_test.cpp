@@ -12,6 +12,8 @@ namespace postern {
 namespace {
 
 constexpr const char* thread = "/threads/11111111-1111-4111-8111-111111111111";
+// A route whose first step is the Forward itself.
+constexpr const char* object = "/assistants/agent";
 
 const json::Value& tokens() {
   static const json::Value parsed = [] {
@@ -100,7 +102,7 @@ TEST(Gate, UpstreamFailuresHaveTheirOwnStatus) {
       {{101, {}, "", false, false}, 502},
   };
   for (const Row& row : rows) {
-    auto exchange = open(gate, "GET", thread, "alice");
+    auto exchange = open(gate, "GET", object, "alice");
     const Step step = exchange->next(now());
     ASSERT_TRUE(std::holds_alternative<Forward>(step.action));
     exchange->give(step.step_id, row.reply, now());
@@ -111,7 +113,7 @@ TEST(Gate, UpstreamFailuresHaveTheirOwnStatus) {
 TEST(Gate, WaitersAreServedByOneFetch) {
   Gate gate = make_gate(true);
   auto first = open(gate, "GET", "/ok/x", "alice");
-  auto second = open(gate, "GET", thread, "bob");
+  auto second = open(gate, "GET", object, "bob");
   const Step carried = first->next(now());
   const Step waiting = second->next(now());
   ASSERT_TRUE(std::holds_alternative<Fetch>(carried.action));
@@ -125,15 +127,15 @@ TEST(Gate, WaitersAreServedByOneFetch) {
 
 TEST(Gate, TheFetchOutlivesTheExchangeThatCarriedIt) {
   Gate gate = make_gate(true);
-  auto first = open(gate, "GET", thread, "alice");
+  auto first = open(gate, "GET", object, "alice");
   const std::uint64_t fetch_id = std::get<Fetch>(first->next(now()).action).fetch_id;
-  auto second = open(gate, "GET", thread, "bob");
+  auto second = open(gate, "GET", object, "bob");
   ASSERT_TRUE(std::holds_alternative<Wait>(second->next(now()).action));
   first.reset();
   gate.give(fetch_id, IncomingResponse{200, {}, json::write(*tokens().find("jwks")), false, false}, now());
   EXPECT_TRUE(std::holds_alternative<Forward>(second->next(now()).action));
   gate.give(fetch_id, IncomingResponse{200, {}, "{\"keys\":[]}", false, false}, now());  // answered already: dropped
-  EXPECT_TRUE(std::holds_alternative<Forward>(open(gate, "GET", thread, "bob")->next(now()).action));
+  EXPECT_TRUE(std::holds_alternative<Forward>(open(gate, "GET", object, "bob")->next(now()).action));
 }
 
 TEST(Gate, AnObjectFetchIsForgottenWithItsExchange) {
@@ -198,7 +200,7 @@ TEST(Gate, KeysOutliveTheProcessInASnapshot) {
   EXPECT_EQ(second.export_keys(), "");
   EXPECT_EQ(second.import_keys(kept, now().plus_seconds(60)), 1U);
   EXPECT_EQ(second.keys_version(), 0U) << "nothing new to keep";
-  EXPECT_TRUE(std::holds_alternative<Forward>(open(second, "GET", thread, "alice")->next(now().plus_seconds(60)).action))
+  EXPECT_TRUE(std::holds_alternative<Forward>(open(second, "GET", object, "alice")->next(now().plus_seconds(60)).action))
       << "no fetch";
   EXPECT_EQ(second.import_keys(kept, now().plus_seconds(60)), 0U) << "no newer than what is in use";
 }

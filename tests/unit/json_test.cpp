@@ -105,6 +105,8 @@ TEST(Json, DuplicateNamesAreRefused) {
     EXPECT_TRUE(fault(text).what.starts_with("duplicate member name: ")) << text;
   }
   EXPECT_EQ(fault(R"({"a":1, "a":2})").offset, 8U);
+  // Faults go to logs: a name that could break a line there is not told.
+  EXPECT_EQ(fault(R"({"a\nb":1,"a\nb":2})").what, "duplicate member name: (unprintable)");
   // Names compare as bytes: no case folding, no normalisation, and U+0000 does not end them.
   EXPECT_EQ(parsed(R"({"a":1,"A":2,"a\u0000":3,"a\u0000b":4,"\u00e4":5,"a\u0308":6})").members().size(), 6U);
   // The same name in different objects.

@@ -147,6 +147,10 @@ TEST(Settings, FaultsSayWhereAndHowToMend) {
        "is no header name"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1","headers":{"a":"x\ny"}}})",
        "control character"},
+      {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1","headers":{"x-a":"1","X-A":"2"}}})",
+       "upstream.headers.X-A: is named twice"},
+      {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{"a\nb":"deny"}})",
+       "\"a?b\" is no rule key"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{}})",
        "denies everything"},
       {R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":{"runs":"allow"}})",
@@ -157,6 +161,20 @@ TEST(Settings, FaultsSayWhereAndHowToMend) {
   for (const Row& row : rows) {
     const std::string fault = fault_of(row.text);
     EXPECT_NE(fault.find(row.expected), std::string::npos) << "for " << row.text << "\n  got: " << fault;
+  }
+}
+
+TEST(Settings, OpenRulesBesideFilteredOnesAreSaidAloud) {
+  const std::string head =
+      R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":)";
+  auto open = parse_settings(head + R"({"*":{"filter":{"owner":"$user.identity"}},"threads:create":"allow"}})", {});
+  ASSERT_TRUE(open.ok()) << open.error().text();
+  ASSERT_EQ(open->warnings.size(), 1U);
+  EXPECT_NE(open->warnings[0].find("threads:create"), std::string::npos);
+  for (const char* policy : {R"({"*":{"filter":{"owner":"$user.identity"}},"threads:delete":"deny"}})", R"({"*":"allow"}})"}) {
+    auto settings = parse_settings(head + policy, {});
+    ASSERT_TRUE(settings.ok());
+    EXPECT_TRUE(settings->warnings.empty()) << policy;
   }
 }
 

@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, describe, it, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startIssuer } from "../../../examples/issuer/issuer.mjs";
+import { startFlakyIssuer } from "../../support/flaky-issuer.mjs";
 import { startRecordingUpstream } from "../../support/recording-upstream.mjs";
 import { freePort, startGate } from "../../support/services.mjs";
+import { jwkSet, makeKey, makeToken } from "../../support/tokens.mjs";
 
 const start = fileURLToPath(new URL("../../../edge-worker/start.mjs", import.meta.url));
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -119,6 +122,79 @@ for (const args of [[], ["--compatibility-flag", "nodejs_compat"]]) {
     });
   });
 }
+
+describe("keys in the Cache API", { timeout: 240_000 }, () => {
+  const key = makeKey("ES256", { kid: "k1" });
+  const mallory = makeKey("ES256", { kid: "k1" });
+  const folder = mkdtempSync(join(tmpdir(), "postern-keys-"));
+  let issuer, upstream;
+
+  before(async () => {
+    issuer = await startFlakyIssuer({ keys: [key] });
+    upstream = await startRecordingUpstream();
+  });
+  after(async () => {
+    await upstream?.close();
+    await issuer?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Starts a worker over what the last one left in the cache, and ends it after `use`. */
+  async function withWorker(use, ...args) {
+    const gate = await startGate("edge", { upstream: upstream.url, issuer: issuer.url, args: ["--persist-to", folder, ...args] });
+    try {
+      return await use(gate);
+    } finally {
+      await gate.stop();
+    }
+  }
+  const status = async (gate, signedBy) => {
+    const now = Math.floor(Date.now() / 1000);
+    const token = makeToken(signedBy, { iss: issuer.url, aud: "authenticated", sub: "alice", iat: now, exp: now + 600 });
+    const reply = await fetch(`${gate.url}/threads`, { method: "POST", headers: { authorization: `Bearer ${token}` }, body: "{}" });
+    await reply.arrayBuffer();
+    return reply.status;
+  };
+  const stored = (text) =>
+    withWorker(
+      async (store) => (await fetch(store.url, text === undefined ? {} : { method: "PUT", body: text })).text(),
+      "--script", fileURLToPath(new URL("key-store-worker.mjs", import.meta.url)),
+    );
+
+  it("a worker that starts again within max age asks the issuer nothing, and neither needs it", async () => {
+    await withWorker(async (gate) => {
+      assert.equal(await status(gate, key), 200);
+      assert.equal(issuer.fetches(), 1);
+      await pause(250);  // it is written after the answer
+    });
+    issuer.fail({ status: 500 });
+    await withWorker(async (gate) => {
+      assert.equal(await status(gate, key), 200);
+      assert.equal(await status(gate, mallory), 401);
+    });
+    assert.equal(issuer.fetches(), 1);
+    issuer.fail(undefined);
+  });
+
+  it("refuses what somebody else put there, and mends it", async () => {
+    const kept = JSON.parse(await stored());
+    assert.deepEqual(JSON.parse(kept.issuers[0].jwks), jwkSet(key));
+    const fetches = issuer.fetches();
+    const poison = structuredClone(kept);
+    poison.issuers[0].jwks = JSON.stringify(jwkSet(mallory));
+    poison.issuers[0].fetched_at_ms += 3_600_000;
+    assert.equal(await stored(JSON.stringify(poison)), JSON.stringify(poison));
+    await withWorker(async (gate) => {
+      assert.equal(await status(gate, mallory), 401);
+      assert.equal(await status(gate, key), 200);
+      await pause(250);
+    });
+    assert.equal(issuer.fetches(), fetches + 1);
+    const mended = JSON.parse(await stored());
+    assert.deepEqual(JSON.parse(mended.issuers[0].jwks), jwkSet(key));
+    assert.ok(mended.issuers[0].fetched_at_ms <= Date.now());
+  });
+});
 
 test("the worker's types", () => {
   const require = createRequire(start);
