@@ -1,14 +1,16 @@
 // Starts the worker in a local workerd, with no account, and says when it answers:
 //
 //   node start.mjs --port N --upstream URL --issuer URL --audience NAME [--jwks-uri URL]
-//                  [--compatibility-date DATE] [--compatibility-flag FLAG]... [--verbose]
+//                  [--script FILE] [--persist-to FOLDER] [--compatibility-date DATE] [--compatibility-flag FLAG]... [--verbose]
 //
+// --script runs another worker than src/worker.ts, with the same variables. --persist-to keeps the local Cache API's
+// content, and with it the issuer's keys, from one start to the next.
 // Prints one line {"ready":true,"url":"..."} on stdout. SIGTERM or SIGINT ends workerd and then this.
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -24,6 +26,8 @@ try {
       "issuer": { type: "string" },
       "audience": { type: "string" },
       "jwks-uri": { type: "string", default: "" },
+      "script": { type: "string" },
+      "persist-to": { type: "string" },
       "compatibility-date": { type: "string" },
       "compatibility-flag": { type: "string", multiple: true, default: [] },
       "verbose": { type: "boolean", default: false },
@@ -43,7 +47,7 @@ function exitWith(text) {
 
 const here = dirname(fileURLToPath(import.meta.url));
 const url = `http://127.0.0.1:${values.port}`;
-const state = mkdtempSync(join(tmpdir(), "postern-edge-"));
+const scratch = mkdtempSync(join(tmpdir(), "postern-edge-"));
 // The file that wrangler's own start script runs: one process less to end.
 const wrangler = join(dirname(createRequire(import.meta.url).resolve("wrangler/package.json")), "wrangler-dist/cli.js");
 const variables = {
@@ -52,8 +56,10 @@ const variables = {
 const child = spawn(
   process.execPath,
   [
-    "--no-warnings", wrangler, "dev", "--local", "--ip", "127.0.0.1", "--port", values.port, "--inspector-port", "0",
-    "--show-interactive-dev-session=false", "--log-level", values.verbose ? "info" : "warn", "--persist-to", state,
+    "--no-warnings", wrangler, "dev", ...(values.script ? [resolve(values.script)] : []),
+    "--config", join(here, "wrangler.jsonc"), "--local", "--ip", "127.0.0.1", "--port", values.port, "--inspector-port", "0",
+    "--show-interactive-dev-session=false", "--log-level", values.verbose ? "info" : "warn",
+    "--persist-to", resolve(values["persist-to"] ?? join(scratch, "state")),
     ...Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
     ...(values["compatibility-date"] ? ["--compatibility-date", values["compatibility-date"]] : []),
     ...values["compatibility-flag"].flatMap((flag) => ["--compatibility-flags", flag]),
@@ -66,7 +72,7 @@ const child = spawn(
       CI: "1",
       NO_COLOR: "1",
       WRANGLER_SEND_METRICS: "false",
-      WRANGLER_LOG_PATH: join(state, "logs"),
+      WRANGLER_LOG_PATH: join(scratch, "logs"),
       CLOUDFLARE_CF_FETCH_ENABLED: "false",  // nothing leaves this machine
     },
   },
@@ -87,7 +93,7 @@ function end(status) {
   if (ending) return;
   ending = true;
   const finish = () => {
-    rmSync(state, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true });
     process.exit(status);
   };
   if (child.exitCode !== null || child.signalCode !== null) return finish();

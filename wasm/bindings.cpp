@@ -1,7 +1,7 @@
-// The cold path of the wasm build, by Embind: making a gate, explaining, and the list of errors.
+// The cold path of the wasm build, by Embind: making a gate, its keys as text, explaining, the list of errors.
 //
-// Strings cost 5 to 9 us a call here, which is why the request path has exports of its own. What comes
-// in is configuration text and, for explain, a request a person is asking about.
+// Strings cost 5 to 9 us a call here, which is why the request path has exports of its own. What comes in is
+// configuration text, keys that a second-level cache kept and, for explain, a request a person is asking about.
 #include <emscripten/bind.h>
 #include <emscripten/val.h>
 
@@ -61,11 +61,40 @@ val create_gate(const std::string& config, const val& environment) {
 
 void close_gate(std::uint32_t gate) { instance().close_gate(gate); }
 
+bool is_time(double now) { return now >= 0 && now <= 9.0e15; }
+
+// Gate::export_keys; empty when the handle is unknown too.
+std::string export_keys(std::uint32_t gate_handle) {
+  const Gate* gate = instance().gates.find(gate_handle);
+  return gate == nullptr ? std::string() : gate->export_keys();
+}
+
+// Gate::import_keys; 0 for an unknown handle or a time that is none.
+std::uint32_t import_keys(std::uint32_t gate_handle, const std::string& text, double now) {
+  Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr || !is_time(now)) return 0;
+  return static_cast<std::uint32_t>(gate->import_keys(text, Time{static_cast<std::int64_t>(now)}));
+}
+
+// Gate::keys_version, exact up to 2^53 fetches; 0 for an unknown handle.
+double keys_version(std::uint32_t gate_handle) {
+  const Gate* gate = instance().gates.find(gate_handle);
+  return gate == nullptr ? 0 : static_cast<double>(gate->keys_version());
+}
+
+val key_faults(std::uint32_t gate_handle) {
+  val list = val::array();
+  const Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr) return list;
+  for (const std::string& fault : gate->key_faults()) list.call<void>("push", fault);
+  return list;
+}
+
 // The JSON text of Gate::explain; empty when the handle is unknown.
 std::string explain(std::uint32_t gate_handle, const std::string& method, const std::string& target, const val& headers,
                     const std::string& body, double now) {
   Gate* gate = instance().gates.find(gate_handle);
-  if (gate == nullptr || !(now >= 0 && now <= 9.0e15)) return {};
+  if (gate == nullptr || !is_time(now)) return {};
   const auto owned = pairs(headers);
   std::vector<HeaderView> views;
   views.reserve(owned.size());
@@ -100,6 +129,10 @@ val errors() {
 EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("createGate", &postern::create_gate);
   emscripten::function("closeGate", &postern::close_gate);
+  emscripten::function("exportKeys", &postern::export_keys);
+  emscripten::function("importKeys", &postern::import_keys);
+  emscripten::function("keysVersion", &postern::keys_version);
+  emscripten::function("keyFaults", &postern::key_faults);
   emscripten::function("explain", &postern::explain);
   emscripten::function("errors", &postern::errors);
 }

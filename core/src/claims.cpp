@@ -54,6 +54,7 @@ std::optional<Error> check_issuer(const json::Value& claims, const ClaimRules& r
 // RFC 7519 4.1.3: a string or a list of strings. Compared whole: no prefix, no substring (CVE-2020-26160).
 std::optional<Error> check_audience(const json::Value& claims, const ClaimRules& rules) {
   const json::Value* audience = claims.find("aud");
+  if (rules.audience_absent) return audience == nullptr ? std::nullopt : std::optional(Error::audience_mismatch);
   if (audience == nullptr) return rules.any_audience ? std::nullopt : std::optional(Error::claim_missing);
   const auto listed = [&](const json::Value& one) {
     return std::find(rules.audiences.begin(), rules.audiences.end(), one.as_string()) != rules.audiences.end();
@@ -141,12 +142,28 @@ std::optional<Error> check_strings(const json::Value& claims, const ClaimRules& 
     if (!claim->is_string()) return Error::claim_malformed;
     if (claim->as_string() != wanted) return Error::claim_mismatch;
   }
+  for (const auto& [name, wanted] : rules.only) {
+    const json::Value* claim = claims.find(name);
+    if (claim != nullptr && (!claim->is_string() || claim->as_string() != wanted)) return Error::claim_mismatch;
+  }
+  const auto there = [&](const std::string& name) {
+    const json::Value* claim = claims.find(name);
+    return claim != nullptr && !claim->is_null();
+  };
+  if (!rules.required_any.empty() && std::none_of(rules.required_any.begin(), rules.required_any.end(), there)) {
+    return Error::claim_missing;
+  }
   return std::nullopt;
 }
 
 std::optional<Error> read_identity(const json::Value& claims, const ClaimRules& rules, std::string& identity) {
   const json::Value* claim = claims.find(rules.identity_claim);
   if (claim == nullptr) return Error::claim_missing;
+  if (rules.identity_claim == "email") {
+    const json::Value* verified = claims.find("email_verified");
+    if (verified == nullptr) return Error::claim_missing;
+    if (!verified->is_boolean() || !verified->as_boolean()) return Error::claim_mismatch;
+  }
   const std::string& text = claim->as_string();
   if (text.empty() || text.size() > identity_bytes_max) return Error::identity_malformed;
   // An identity may be passed on in a header or a log line; controls have no place in a name.

@@ -27,7 +27,10 @@ struct ClaimRules {
   // false: a token without typ is accepted too (Supabase and better-auth send none, or JWT).
   bool type_required = false;
   std::vector<std::pair<std::string, std::string>> required;  // claim name and exact string value
-  std::string identity_claim = "sub";
+  std::vector<std::string> required_any;                      // one of these must be there, whatever it says; empty: no such rule
+  std::vector<std::pair<std::string, std::string>> only;      // a claim that, where it is there, must have this value
+  bool audience_absent = false;        // `aud` may not be there: this issuer says in another claim whom a token is for
+  std::string identity_claim = "sub";  // "email" needs email_verified true: others can write an unverified address
   IdTokens id_tokens = IdTokens::refuse;
 };
 

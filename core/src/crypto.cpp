@@ -10,11 +10,14 @@
 #include <mbedtls/platform_util.h>
 #include <mbedtls/rsa.h>
 #include <mbedtls/sha256.h>
+#include <mbedtls/sha512.h>
 
 // Alone among these headers it does not say so itself.
 extern "C" {
 #include <mbedtls/constant_time.h>
 }
+
+#include "ed25519.h"
 
 namespace postern::crypto {
 
@@ -40,6 +43,7 @@ struct Key::State {
   mutable mbedtls_ecp_group group;  // ec_* only
   mutable mbedtls_ecp_point point;  // ec_* only
   std::string secret;               // symmetric only
+  std::optional<ed25519::PublicKey> ed25519_key;
 };
 
 Key::Key(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -170,6 +174,20 @@ bool verify_ecdsa(const Key::State& key, const Digest& digest, std::size_t diges
   return mbedtls_ecdsa_verify(&key.group, digest.data(), digest_size, &key.point, r.get(), s.get()) == 0;
 }
 
+// RFC 8032 5.1.7, with the SHA-512(R || A || M) of its step 2.
+bool verify_ed25519(const ed25519::PublicKey& key, std::string_view input, std::string_view signature) {
+  ed25519::Hash hash{};
+  mbedtls_sha512_context context;
+  mbedtls_sha512_init(&context);
+  bool hashed = mbedtls_sha512_starts(&context, 0) == 0;
+  for (const std::string_view part : {signature.substr(0, 32), key.encoded(), input}) {
+    hashed = hashed && mbedtls_sha512_update(&context, bytes_of(part), part.size()) == 0;
+  }
+  hashed = hashed && mbedtls_sha512_finish(&context, hash.data()) == 0;
+  mbedtls_sha512_free(&context);
+  return hashed && key.verify(signature, hash);
+}
+
 }  // namespace
 
 Result<Key, KeyFault> import_rsa(std::string_view modulus, std::string_view exponent) {
@@ -218,6 +236,26 @@ Result<Key, KeyFault> import_ec(KeyKind kind, std::string_view x, std::string_vi
   return Key(std::move(state));
 }
 
+Result<Key, KeyFault> import_ed25519(std::string_view point) {
+  auto key = ed25519::PublicKey::import(point);
+  if (!key) {
+    switch (key.error()) {
+      case ed25519::Fault::size:
+        return KeyFault::point_size;
+      case ed25519::Fault::not_canonical:
+        return KeyFault::point_not_canonical;
+      case ed25519::Fault::not_on_curve:
+        return KeyFault::point_not_on_curve;
+      case ed25519::Fault::small_order:
+        return KeyFault::point_small_order;
+    }
+    return KeyFault::unsupported;
+  }
+  auto state = std::make_unique<Key::State>(KeyKind::ed25519);
+  state->ed25519_key = std::move(key).value();
+  return Key(std::move(state));
+}
+
 Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min) {
   if (secret.empty() || secret.size() < hash_bytes_min) return KeyFault::secret_too_short;
   auto state = std::make_unique<Key::State>(KeyKind::symmetric);
@@ -230,6 +268,7 @@ bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_
   if (signature.size() != key.signature_bytes(jwa) || signature.empty()) return false;
   const Key::State& state = key.state();
   if (jwa.scheme == Scheme::hmac) return verify_hmac(state, jwa.hash, input, signature);
+  if (jwa.scheme == Scheme::eddsa) return state.ed25519_key && verify_ed25519(*state.ed25519_key, input, signature);
 
   const mbedtls_md_info_t* md = mbedtls_md_info_from_type(md_type(jwa.hash));
   Digest digest{};

@@ -36,9 +36,10 @@ class Key {
 enum class KeyFault : std::uint8_t {
   rsa_modulus_size,  // under 2048 or over 8192 bits, or leading zeros
   rsa_modulus_even,
-  rsa_exponent,  // even, not over 2^16, over 64 bits, or leading zeros (NIST SP 800-56B 6.2)
-  rsa_weak,      // ROCA, CVE-2017-15361
-  point_size,    // a coordinate of the wrong length (RFC 7518 6.2.1.2)
+  rsa_exponent,         // even, not over 2^16, over 64 bits, or leading zeros (NIST SP 800-56B 6.2)
+  rsa_weak,             // ROCA, CVE-2017-15361
+  point_size,           // a coordinate of the wrong length (RFC 7518 6.2.1.2)
+  point_not_canonical,  // not the one encoding of a point (RFC 8032 5.1.3)
   point_not_on_curve,
   point_small_order,
   secret_too_short,  // shorter than the hash (RFC 7518 3.2)
@@ -47,6 +48,8 @@ enum class KeyFault : std::uint8_t {
 
 [[nodiscard]] Result<Key, KeyFault> import_rsa(std::string_view modulus, std::string_view exponent);
 [[nodiscard]] Result<Key, KeyFault> import_ec(KeyKind curve, std::string_view x, std::string_view y);
+// The 32 bytes of RFC 8037 2, `x`: only the one encoding of a point, and none of small order.
+[[nodiscard]] Result<Key, KeyFault> import_ed25519(std::string_view point);
 // `hash_bytes_min`: the shortest secret allowed, by the algorithm the key is for.
 [[nodiscard]] Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min);
 

@@ -154,6 +154,7 @@ class ExchangeState final : public Exchange {
     await_body,
     check_assistant,
     check_thread,
+    check_run,      // the run in the path: LangGraph's JS server streams and joins it whatever thread stands before it
     create_thread,  // a run with if_not_exists=create on a thread that is not there
     forward,
     await_reply,
@@ -190,6 +191,7 @@ class ExchangeState final : public Exchange {
   void judge_list(IncomingResponse reply);
   void judge_created(IncomingResponse reply);
   void judge_assistant(const IncomingResponse& reply);
+  void judge_run(const IncomingResponse& reply);
 
   [[nodiscard]] std::string_view asked_assistant() const {
     return match_->assistant_id.empty() ? body_string("assistant_id") : std::string_view(match_->assistant_id);
@@ -290,6 +292,9 @@ Step ExchangeState::next(Time now) {
       break;
     case Stage::check_thread:
       if (fetch_id_ == 0) return look_up_thread(match_->thread_id);
+      break;
+    case Stage::check_run:
+      if (fetch_id_ == 0) return fetch_object("GET", "/threads/" + match_->thread_id + "/runs/" + match_->run_id, {});
       break;
     case Stage::create_thread:
       if (fetch_id_ == 0) {
@@ -497,7 +502,9 @@ Step ExchangeState::fetch_object(std::string method, std::string path, std::stri
   fetch.request.headers.push_back({"accept-encoding", "identity"});
   if (!body.empty()) fetch.request.headers.push_back({"content-type", "application/json"});
   fetch.request.body = std::move(body);
-  fetch.bytes_max = stage_ == Stage::read_existing ? gate_.settings.limits.reply_bytes_max : object_bytes_max;
+  // A run's kwargs hold its whole input.
+  const bool whole = stage_ == Stage::read_existing || stage_ == Stage::check_run;
+  fetch.bytes_max = whole ? gate_.settings.limits.reply_bytes_max : object_bytes_max;
   fetch.time_limit_ms = gate_.settings.limits.upstream_time_limit_ms;
   return step(std::move(fetch));
 }
@@ -551,13 +558,15 @@ void ExchangeState::give_object(IncomingResponse reply) {
     case Stage::check_thread:
       if (reply.status != 200) return refuse(Error::upstream_failed);
       if (is_own_thread(reply, match_->thread_id)) {
-        stage_ = Stage::forward;
+        stage_ = match_->run_id.empty() ? Stage::forward : Stage::check_run;
       } else if (create_if_missing_) {
         stage_ = Stage::create_thread;
       } else {
         refuse_unknown();
       }
       return;
+    case Stage::check_run:
+      return judge_run(reply);
     case Stage::create_thread:
       // 409: the thread is there and was not found as the caller's.
       if (reply.status == 409) return refuse_unknown();
@@ -576,6 +585,16 @@ void ExchangeState::give_object(IncomingResponse reply) {
     default:
       return refuse(Error::step_mismatch);
   }
+}
+
+void ExchangeState::judge_run(const IncomingResponse& reply) {
+  const auto unknown = [&] { refuse(Refusal{Error::object_unknown, "Run not found", {}}); };
+  if (reply.status == 404 || reply.status == 422) return unknown();
+  if (reply.status != 200) return refuse(Error::upstream_failed);
+  auto run = parse_reply(reply.body);
+  if (!run) return refuse(Error::upstream_failed);
+  if (!has_id(run.value(), "run_id", match_->run_id) || !has_id(run.value(), "thread_id", match_->thread_id)) return unknown();
+  stage_ = Stage::forward;
 }
 
 void ExchangeState::judge_assistant(const IncomingResponse& reply) {
@@ -721,7 +740,8 @@ void ExchangeState::assume_check_passed() {
   if (fetch_id_ != 0) gate_.end_fetch(std::exchange(fetch_id_, 0));
   const bool run_thread_next =
       stage_ == Stage::check_assistant && match_->route->treatment == Treatment::create_run && filtered();
-  stage_ = run_thread_next ? Stage::check_thread : Stage::forward;
+  const bool run_next = stage_ == Stage::check_thread && !match_->run_id.empty();
+  stage_ = run_thread_next ? Stage::check_thread : run_next ? Stage::check_run : Stage::forward;
 }
 
 json::Value ExchangeState::explanation() const {

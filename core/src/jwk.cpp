@@ -50,6 +50,8 @@ std::string sentence(crypto::KeyFault fault) {
       return "n: was made by a generator whose keys can be factored (ROCA, CVE-2017-15361)";
     case crypto::KeyFault::point_size:
       return "x, y: a coordinate does not have the curve's length";
+    case crypto::KeyFault::point_not_canonical:
+      return "x: is not the one encoding of a point";
     case crypto::KeyFault::point_not_on_curve:
       return "x, y: the point is not on the curve";
     case crypto::KeyFault::point_small_order:
@@ -118,6 +120,17 @@ Result<crypto::Key, std::string> import_key(const json::Value& object) {
     const auto y = read_bytes(object, "y");
     if (!y) return std::string("y: must be base64url without padding");
     auto key = crypto::import_ec(*kind, *x, *y);
+    if (!key) return sentence(key.error());
+    return std::move(key).value();
+  }
+  // RFC 8037 2. X25519 and X448 are for key agreement; Ed448 has no row.
+  if (kty == "OKP") {
+    std::string_view crv;
+    if (read_string(object, "crv", crv) != Reading::read) return std::string("crv: must be a string");
+    if (crv != "Ed25519") return std::string("crv: is not supported");
+    const auto x = read_bytes(object, "x");
+    if (!x) return std::string("x: must be base64url without padding");
+    auto key = crypto::import_ed25519(*x);
     if (!key) return sentence(key.error());
     return std::move(key).value();
   }

@@ -17,6 +17,9 @@ constexpr std::array table = {
            .audience = "authenticated",
            .audience_claim = "aud",
            .required = "role=authenticated",
+           .required_any = "",
+           .only = "",
+           .audience_refused = "",
            .id_tokens = false},
     // auth0.com/docs/secure/tokens/access-tokens/validate-access-tokens, /json-web-tokens/json-web-key-sets. The issuer
     // ends in a slash. audience: the API's identifier; an access token without one is opaque, an ID token has the client's.
@@ -29,6 +32,9 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "aud",
            .required = "",
+           .required_any = "",
+           .only = "",
+           .audience_refused = "",
            .id_tokens = false},
     // developers.google.com/identity/openid-connect/openid-connect, "Validating an ID token". Google's access tokens are
     // opaque: what a client can send here is an ID token. audience: the OAuth client id.
@@ -41,6 +47,9 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "aud",
            .required = "",
+           .required_any = "",
+           .only = "",
+           .audience_refused = "",
            .id_tokens = true},
     // docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html. An
     // access token has no aud: the app client is in client_id, and token_use tells it from an ID token.
@@ -53,9 +62,13 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "client_id",
            .required = "token_use=access",
+           .required_any = "",
+           .only = "",
+           .audience_refused = "",
            .id_tokens = false},
     // learn.microsoft.com/entra/identity-platform/access-tokens, /access-token-claims-reference. One tenant: "common" and
-    // its like have no issuer of their own. audience: the API's application id; v2.0 tokens only.
+    // its like have no issuer of their own. audience: the API's application id; v2.0 tokens only. An
+    // access token has scp (for a user) or roles (for an app that was given some); an ID token has neither.
     Preset{.name = "entra",
            .url_example = "https://login.microsoftonline.com/TENANT/v2.0",
            .issuer_suffix = "",
@@ -65,6 +78,9 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "aud",
            .required = "ver=2.0",
+           .required_any = "scp roles",
+           .only = "",
+           .audience_refused = "",
            .id_tokens = false},
     // developer.okta.com/docs/guides/validate-access-tokens: a custom authorization server; the org server's access tokens
     // are opaque to others.
@@ -77,9 +93,12 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "aud",
            .required = "",
+           .required_any = "",
+           .only = "",
+           .audience_refused = "",
            .id_tokens = false},
     // www.keycloak.org/securing-apps/oidc-layers, "Certificate endpoint". The payload's own typ is Bearer for an access
-    // token, ID and Refresh for the others.
+    // token, ID and Refresh for the others. "account" is in every token of a realm.
     Preset{.name = "keycloak",
            .url_example = "https://HOST/realms/REALM",
            .issuer_suffix = "",
@@ -89,8 +108,12 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "aud",
            .required = "typ=Bearer",
+           .required_any = "",
+           .only = "",
+           .audience_refused = "account",
            .id_tokens = false},
-    // clerk.com/docs/backend-requests/manual-jwt. Session tokens have no aud; azp is the origin they were made for.
+    // clerk.com/docs/backend-requests/manual-jwt. Session tokens have no aud; azp is the origin they were made for. A
+    // session that is not active yet still owes a step; tokens from templates for other services have aud and no sid.
     Preset{.name = "clerk",
            .url_example = "https://APP.clerk.accounts.dev",
            .issuer_suffix = "",
@@ -100,6 +123,9 @@ constexpr std::array table = {
            .audience = "",
            .audience_claim = "azp",
            .required = "",
+           .required_any = "sid",
+           .only = "sts=active",
+           .audience_refused = "",
            .id_tokens = false},
 };
 

@@ -117,8 +117,6 @@ std::optional<Refusal> check_field(const Field& field, const json::Value& value,
     case FieldKind::object:
     case FieldKind::metadata:
       return value.is_object() ? std::nullopt : std::optional(must_be("an object"));
-    case FieldKind::array:
-      return value.is_array() ? std::nullopt : std::optional(must_be("a list"));
     case FieldKind::string_or_array:
       return value.is_string() || is_string_list(value) ? std::nullopt : std::optional(must_be("a string or a list of strings"));
     case FieldKind::uuid:

@@ -172,12 +172,16 @@ bool fits(const Route& route, const std::vector<std::string_view>& segments, Rou
   const auto wanted = split(route.path.substr(1), '/');
   if (wanted.size() != segments.size()) return false;
   std::string thread_id;
+  std::string run_id;
   std::string assistant_id;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     if (wanted[i] == "{thread_id}") {
       if (!is_uuid(segments[i])) return false;
       thread_id = segments[i];
-    } else if (wanted[i] == "{run_id}" || wanted[i] == "{checkpoint_id}") {
+    } else if (wanted[i] == "{run_id}") {
+      if (!is_uuid(segments[i])) return false;
+      run_id = segments[i];
+    } else if (wanted[i] == "{checkpoint_id}") {
       if (!is_uuid(segments[i])) return false;
     } else if (wanted[i] == "{assistant_id}") {
       if (!is_uuid(segments[i]) && !is_graph_name(segments[i])) return false;
@@ -187,6 +191,7 @@ bool fits(const Route& route, const std::vector<std::string_view>& segments, Rou
     }
   }
   match.thread_id = std::move(thread_id);
+  match.run_id = std::move(run_id);
   match.assistant_id = std::move(assistant_id);
   return true;
 }

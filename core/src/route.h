@@ -35,7 +35,6 @@ enum class FieldKind : std::uint8_t {
   integer,
   boolean,
   object,
-  array,
   string_or_array,
   uuid,
   metadata,    // object; stamped keys belong to the gate
@@ -77,6 +76,7 @@ struct RouteMatch {
   std::string path;   // rebuilt
   std::string query;  // rebuilt, with its "?"; "" when none
   std::string thread_id;
+  std::string run_id;
   std::string assistant_id;
   bool head = false;
 };

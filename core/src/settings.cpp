@@ -280,6 +280,11 @@ Fault apply_preset(const Object& issuer, const Preset*& preset, IssuerSettings& 
     const std::size_t equals = pair.find('=');
     out.claims.required.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
   }
+  for (const std::string_view claim : words(preset->required_any)) out.claims.required_any.emplace_back(claim);
+  for (const std::string_view pair : words(preset->only)) {
+    const std::size_t equals = pair.find('=');
+    out.claims.only.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+  }
   for (const std::string_view alg : words(preset->algorithms)) {
     if (const Jwa* row = find_jwa(alg)) out.algorithms.push_back(row);
   }
@@ -306,7 +311,14 @@ Fault read_audience(const Object& issuer, const Preset* preset, IssuerSettings& 
     if (out.claims.audiences.size() != 1) return issuer.at("audience", "must be one string: this provider puts it into " + claim);
     out.claims.required.emplace_back(claim, out.claims.audiences.front());
     out.claims.audiences.clear();
-    out.claims.any_audience = true;
+    out.claims.audience_absent = true;
+  }
+  if (preset != nullptr && !preset->audience_refused.empty()) {
+    for (const std::string& audience : out.claims.audiences) {
+      if (audience == preset->audience_refused) {
+        return issuer.at("audience", "is in every token of this provider; name a client, or one that an audience mapper adds");
+      }
+    }
   }
   return std::nullopt;
 }

@@ -20,6 +20,9 @@ export type Whole =
 // Without a byte for so long, a sender is taken for gone: a body that never ends would hold its exchange for good.
 const idleLimitMs = 30_000;
 
+// And a sender this slow is not sending: the native server has the same rule.
+const bytesPerSecondMin = 240;
+
 class Stalled extends Error {
   override name = "Stalled";
 }
@@ -54,9 +57,14 @@ export async function readWhole(
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
+  const begun = performance.now();
   try {
     for (;;) {
       const { done, value } = await withinTime(idleLimitMs, reader.read());
+      const elapsedMs = performance.now() - begun;
+      if (!done && elapsedMs > idleLimitMs && (size * 1000) / elapsedMs < bytesPerSecondMin) {
+        throw new Stalled("the body comes too slowly");
+      }
       if (done) break;
       if (!ArrayBuffer.isView(value)) return { state: "failed" };  // a stream of strings counts no bytes
       size += value.length;

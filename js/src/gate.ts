@@ -397,8 +397,10 @@ export class Gate {
       return failed(attempt.timedOut ? "upstream_timeout" : "upstream_failed");
     }
     const { status } = upstream;
-    // A redirect would lead the client, or us, around the gate.
-    if (status < 200 || status > 599 || (status >= 300 && status < 400)) {
+    // A redirect would lead the client, or us, around the gate. The upstream's 401, 403 and 407 are about the gate's own
+    // credential there; passed on, they would make clients throw theirs away.
+    const aboutTheGate = status === 401 || status === 403 || status === 407;
+    if (status < 200 || status > 599 || (status >= 300 && status < 400) || aboutTheGate) {
       attempt.finish();
       upstream.body?.cancel().catch(() => {});
       return failed("upstream_failed");

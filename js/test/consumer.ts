@@ -1,6 +1,6 @@
 // A program that uses the package, for the compiler alone: every public name, as its documentation shows it.
-import { AuthError, ConfigError, Gate } from "postern";
-import type { ErrorCode, Explanation, GateConfig, GateDecision, GateOptions, Policy, User } from "postern";
+import { AuthError, cacheApiStore, ConfigError, Gate } from "postern";
+import type { ErrorCode, Explanation, GateConfig, GateDecision, GateOptions, KeyStore, Policy, User } from "postern";
 import { Gate as InlineGate } from "postern/inline";
 
 const policy: Policy = {
@@ -15,7 +15,19 @@ const config: GateConfig = {
   policy,
   limits: { body_bytes_max: 1024 * 1024 },
 };
+// Cloudflare's KV, as a store beside the Cache API.
+declare const kv: { get(name: string): Promise<string | null>; put(name: string, text: string): Promise<void> };
+const keyStore: KeyStore = { get: () => kv.get("keys"), put: (text) => kv.put("keys", text) };
+const several: GateConfig = {
+  issuers: [
+    { preset: "auth0", url: "https://tenant.auth0.com", audience: "https://api.example", identity_prefix: "auth0:" },
+    { issuer: "https://idp.example", audience: ["a", "b"], identity_prefix: "idp:" },
+  ],
+  shared_identities: false,
+  upstream: { url: "http://127.0.0.1:2024" },
+};
 const options: GateOptions = {
+  keyStore,
   env: { KEY: "secret", NOT_A_STRING: {} },
   fetch: (url, init) => fetch(url, init),
   now: () => Date.now(),
@@ -24,6 +36,9 @@ const options: GateOptions = {
 
 export async function use(context: { waitUntil(work: Promise<unknown>): void; other: number }): Promise<Response> {
   const gate: Gate = await Gate.create(config, options);
+  await Gate.create(several, { keyStore: cacheApiStore(several, { origin: "https://gate.example" }) });
+  const faults: string[] = gate.keyFaults();
+  void faults;
   const request = new Request("https://gate.example/threads");
   try {
     const user: User = await gate.authenticate(request);
@@ -45,6 +60,10 @@ export async function use(context: { waitUntil(work: Promise<unknown>): void; ot
 // What must not compile.
 // @ts-expect-error an issuer needs its name
 export const withoutIssuer: GateConfig = { issuers: [{ audience: "a" }], upstream: { url: "" } };
+export const unknownPreset: GateConfig = {
+  // @ts-expect-error no such preset
+  issuers: [{ preset: "firebase", url: "https://a.example" }], upstream: { url: "" },
+};
 // @ts-expect-error no such rule key
 export const unknownRule: Policy = { "thread:read": "allow" };
 // @ts-expect-error a rule that only stamps would open everything

@@ -174,7 +174,7 @@ test("a reply over the limit that had to be judged: 502, and reading stops", asy
   let pulled = 0;
   const { gate } = await makeGate(
     {
-      [`GET /threads/${threadId}`]: () =>
+      "GET /assistants/agent": () =>
         new Response(
           new ReadableStream({
             pull(controller) {
@@ -187,7 +187,7 @@ test("a reply over the limit that had to be judged: 502, and reading stops", asy
     {},
     { limits: { reply_bytes_max: 8192 } },
   );
-  const { status, body } = await json(await gate.handle(request("GET", `/threads/${threadId}`)));
+  const { status, body } = await json(await gate.handle(request("GET", "/assistants/agent")));
   assert.equal(status, 502);
   assert.equal(body.code, "reply_too_large");
   assert.ok(pulled < 20, `${pulled} pieces were read`);
@@ -195,7 +195,7 @@ test("a reply over the limit that had to be judged: 502, and reading stops", asy
 
 for (const [what, path, table] of [
   ["passed", `/threads/${threadId}/state`, aliceThread],
-  ["judged", `/threads/${threadId}`, {}],
+  ["judged", "/assistants/agent", {}],
 ]) {
   test(`a redirect of the upstream's where the reply is ${what}: 502, never followed or told`, async () => {
     const { gate, calls } = await makeGate({
@@ -239,11 +239,11 @@ test("replies without a body", async () => {
     ...aliceThread,
     [`DELETE /threads/${threadId}`]: () => new Response(null, { status: 204 }),
     [`HEAD /threads/${threadId}/state`]: () => new Response(null, { status: 200 }),
-    [`GET /threads/${threadId}`]: () => Response.json({ thread_id: threadId, metadata: { owner: "alice" } }),
+    "GET /assistants/agent": () => Response.json({ assistant_id: threadId, metadata: { created_by: "system" } }),
   });
   assert.equal((await gate.handle(request("DELETE", `/threads/${threadId}`))).status, 204);
   assert.equal((await gate.handle(request("HEAD", `/threads/${threadId}/state`))).status, 200);
-  const head = await gate.handle(request("HEAD", `/threads/${threadId}`));
+  const head = await gate.handle(request("HEAD", "/assistants/agent"));
   assert.deepEqual([head.status, await head.text()], [200, ""]);
 });
 
@@ -280,8 +280,8 @@ test("a client that stops sending, and an upstream that does: neither holds its 
   };
   const started = new Uint8Array([123]);
   const stalling = () => new ReadableStream({ start: (controller) => controller.enqueue(started) });
-  const { gate } = await makeGate({ [`GET /threads/${threadId}`]: () => new Response(stalling()) });
-  for (const [asked, status] of [[request("POST", "/threads", { body: stalling() }), 400], [request("GET", `/threads/${threadId}`), 504]]) {
+  const { gate } = await makeGate({ "GET /assistants/agent": () => new Response(stalling()) });
+  for (const [asked, status] of [[request("POST", "/threads", { body: stalling() }), 400], [request("GET", "/assistants/agent"), 504]]) {
     const answer = gate.handle(asked);
     await settle();
     context.mock.timers.tick(30_000);

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view header =
     "postern: an auth gate in front of a LangGraph API server.\n"
     "It lets a request through when its token is valid and the policy allows it; everybody sees their own\n"
-    "threads, runs, crons and store items only.";
+    "threads and runs only.";
 
 constexpr std::string_view footer =
     "Start with flags alone:\n"

@@ -99,7 +99,16 @@ class Client : public std::enable_shared_from_this<Client> {
   void lost();
 
  private:
-  enum class Arrival : std::uint8_t { whole, over_limit, failed };
+  enum class Arrival : std::uint8_t { whole, over_limit, over_budget, failed };
+
+  // What ends the coroutine's wait when the client leaves; taken back on every way out, an exception's too.
+  struct OnLost {
+    OnLost(Client& client, std::function<void()> action) : client_(client) { client_.on_lost_ = std::move(action); }
+    OnLost(const OnLost&) = delete;
+    OnLost& operator=(const OnLost&) = delete;
+    ~OnLost() { client_.on_lost_ = nullptr; }
+    Client& client_;
+  };
 
   Task<bool> read_head();
   Task<> handle();
@@ -143,6 +152,7 @@ class Client : public std::enable_shared_from_this<Client> {
   bool answered_ = false;  // the head of a final response went out
   bool linger_ = false;    // something of the request is unread
 
+  HeldBytes held_{server_.held_bytes_};  // of the request under way
   AccessLine line_;
   steady_clock::time_point started_{};
 };
@@ -261,6 +271,7 @@ Task<> Client::run() {
     const bool arrived = co_await read_head();
     if (!arrived) break;
     co_await handle();
+    held_.release();
     unwatch();
     write_access_line();
     if (server_.draining_) keep_alive_ = false;
@@ -329,10 +340,12 @@ Task<Client::Arrival> Client::read_body(std::string& body, std::size_t bytes_max
   while (request_.state() == MessageParser::State::body) {
     timed_out_ = false;
     alarm_.arm(body_stall_limit);
+    const std::size_t before = body.size();
     const std::size_t size = co_await take_bytes(body);
     alarm_.disarm();
     if (size == 0) co_return Arrival::failed;
     if (body.size() > bytes_max) co_return Arrival::over_limit;
+    if (!held_.grow(body.size() - before)) co_return Arrival::over_budget;
     const std::int64_t ms = since_ms(begun);
     if (ms > body_stall_limit.count() && static_cast<std::int64_t>(body.size()) * 1000 < ms * body_bytes_per_second_min) {
       timed_out_ = true;
@@ -488,6 +501,12 @@ Task<> Client::handle() {
           result.state = BodyResult::State::over_limit;
           result.bytes.clear();
           break;
+        case Arrival::over_budget:
+          exchange.reset();
+          keep_alive_ = false;
+          linger_ = true;
+          co_await respond(refusal(Error::gate_overloaded));
+          co_return;
         case Arrival::failed:
           if (gone_) co_return;
           exchange.reset();
@@ -538,14 +557,18 @@ Task<> Client::wait_for(std::uint64_t fetch_id, milliseconds limit) {
   } else {
     timer.expires_after(limit);
   }
-  const auto waiter = server_.waiters_.emplace(fetch_id, &timer);
-  on_lost_ = [&timer] { timer.cancel(); };
-  watch();
-  error_code signalled;
-  if (!gone_) co_await timer.async_wait(into(signalled));
-  on_lost_ = nullptr;
+  struct Waiter {
+    ~Waiter() { server_.waiters_.erase(place_); }
+    Server& server_;
+    decltype(server_.waiters_)::iterator place_;
+  } const waiter{server_, server_.waiters_.emplace(fetch_id, &timer)};
+  {
+    const OnLost leaving(*this, [&timer] { timer.cancel(); });
+    watch();
+    error_code signalled;
+    if (!gone_) co_await timer.async_wait(into(signalled));
+  }
   unwatch();
-  server_.waiters_.erase(waiter);
 }
 
 Task<IncomingResponse> Client::ask(const OutgoingRequest& request, std::size_t bytes_max, milliseconds first_byte_limit,
@@ -554,10 +577,9 @@ Task<IncomingResponse> Client::ask(const OutgoingRequest& request, std::size_t b
   IncomingResponse response;
   {
     Call call(server_.upstreams_);
-    on_lost_ = [&call] { call.leave(); };
+    const OnLost leaving(*this, [&call] { call.leave(); });
     watch();
-    if (!gone_) response = co_await server_.upstreams_.collect(call, request, bytes_max, first_byte_limit, whole_limit);
-    on_lost_ = nullptr;
+    if (!gone_) response = co_await server_.upstreams_.collect(call, request, bytes_max, first_byte_limit, whole_limit, &held_);
   }
   unwatch();
   line_.upstream_ms = std::max<std::int64_t>(line_.upstream_ms, 0) + since_ms(asked);
@@ -592,20 +614,24 @@ void Client::append_reply_head(std::string& out, MessageParser& reply, const std
 Task<> Client::pass(Forward forward) {
   const auto asked = steady_clock::now();
   Call call(server_.upstreams_);
-  on_lost_ = [&call] { call.leave(); };
+  const OnLost leaving(*this, [&call] { call.leave(); });
   watch();
   Failure failure = co_await call.begin(forward.request, milliseconds(forward.time_limit_ms));
   line_.upstream_ms = std::max<std::int64_t>(line_.upstream_ms, 0) + since_ms(asked);
   MessageParser& reply = call.reply();
   // A redirect would send the client, with its credential, past the gate.
   const bool redirect = failure == Failure::none && reply.status() >= 300 && reply.status() < 400 && reply.status() != 304;
-  if (failure != Failure::none || redirect) {
+  // The upstream's 401, 403 and 407 are about the gate's own credential there; passed on, they would make clients throw
+  // theirs away.
+  const bool refused = failure == Failure::none && (reply.status() == 401 || reply.status() == 403 || reply.status() == 407);
+  if (failure != Failure::none || redirect || refused) {
     call.leave();
-    on_lost_ = nullptr;
+    on_lost_ = nullptr;  // the answer is no business of the call any more
     if (gone_) co_return;
     Error error = failure == Failure::timed_out ? Error::upstream_timeout : Error::upstream_failed;
     if (failure == Failure::request_unusable) error = Error::host_failed;
     if (redirect) server_.log_.event("upstream_redirected", {{"path", line_.path}});
+    if (refused) server_.log_.event("upstream_refused_the_gate", {{"path", line_.path}});
     co_await respond(refusal(error));
     co_return;
   }

@@ -85,6 +85,7 @@ class Server {
   asio::signal_set signals_;
   SteadyTimer due_timer_;
   SteadyTimer drain_timer_;
+  std::size_t held_bytes_ = 0;
   std::set<Client*> clients_;
   std::size_t clients_max_ = 0;
   bool turning_away_ = false;  // said in the log

@@ -423,14 +423,15 @@ Task<Failure> Call::more() {
 }
 
 Task<IncomingResponse> Upstreams::collect(Call& call, const OutgoingRequest& request, std::size_t bytes_max,
-                                          milliseconds first_byte_limit, milliseconds whole_limit) {
+                                          milliseconds first_byte_limit, milliseconds whole_limit, HeldBytes* held) {
   IncomingResponse response;
   Alarm whole_alarm(timers_, [&call] { call.time_out(); });
   if (whole_limit.count() > 0) whole_alarm.arm(whole_limit);
   Failure failure = co_await call.begin(request, first_byte_limit);
   std::string body;
   while (failure == Failure::none) {
-    if (body.size() + scratch_.body.size() > bytes_max) {
+    const bool within_budget = held == nullptr || held->grow(scratch_.body.size());
+    if (!within_budget || body.size() + scratch_.body.size() > bytes_max) {
       response.body_over_limit = true;
       break;
     }

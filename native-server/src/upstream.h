@@ -120,15 +120,44 @@ class Call {
   unsigned interim_replies_ = 0;
 };
 
+// 256 MiB of bodies and judged replies at once: some twenty of the largest, thousands of ordinary ones. Each is bounded by
+// itself as well; without a bound over all of them one user could fill the memory of everybody's gate.
+inline constexpr std::size_t held_bytes_max = 256 * 1024 * 1024;
+
+// What one request holds of that.
+class HeldBytes {
+ public:
+  explicit HeldBytes(std::size_t& all) : all_(all) {}
+  HeldBytes(const HeldBytes&) = delete;
+  HeldBytes& operator=(const HeldBytes&) = delete;
+  ~HeldBytes() { release(); }
+  // False: there is no room for so much more.
+  [[nodiscard]] bool grow(std::size_t bytes) {
+    if (bytes > held_bytes_max - all_) return false;
+    all_ += bytes;
+    own_ += bytes;
+    return true;
+  }
+  void release() {
+    all_ -= own_;
+    own_ = 0;
+  }
+
+ private:
+  std::size_t& all_;
+  std::size_t own_ = 0;
+};
+
 class Upstreams {
  public:
   Upstreams(asio::io_context& io, Timers& timers, Log& log, Scratch& scratch, const std::string& ca_file);
   ~Upstreams();
 
   // The whole reply, for the core. The time limit is for the head; a body may not stall.
-  // `whole_limit`, if not 0, is for all of it.
+  // `whole_limit`, if not 0, is for all of it. `held`, if given, counts the body; without room for it the reply counts as
+  // over its limit.
   Task<IncomingResponse> collect(Call& call, const OutgoingRequest& request, std::size_t bytes_max, milliseconds first_byte_limit,
-                                 milliseconds whole_limit);
+                                 milliseconds whole_limit, HeldBytes* held = nullptr);
 
   void close_idle();
 

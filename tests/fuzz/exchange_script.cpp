@@ -44,7 +44,7 @@ std::string replaced(std::string_view text) {
   static const std::string discovery =
       Dom{{"issuer", token_file().issuer}, {"jwks_uri", token_file().issuer + "/.well-known/jwks.json"}}.dump();
   const std::pair<std::string_view, std::string_view> places[] = {
-      {"$A", thread_a},         {"$B", thread_b}, {"$S", system_assistant}, {"$O", other_assistant}, {"$jwks", token_file().jwks},
+      {"$A", thread_a},         {"$B", thread_b}, {"$S", system_assistant}, {"$O", other_assistant}, {"$jwks", published_keys()},
       {"$discovery", discovery}};
   std::string out;
   while (!text.empty()) {
@@ -58,6 +58,18 @@ std::string replaced(std::string_view text) {
 }
 
 }  // namespace
+
+const std::string& published_keys() {
+  static const std::string text = [] {
+    Dom keys = Dom::parse(token_file().jwks);
+    std::erase_if(keys["keys"].get_ref<Dom::array_t&>(), [](const Dom& key) {
+      const std::string kid = string_member(key, "kid");
+      return kid != "ec-256" && kid != "rsa-1";
+    });
+    return keys.dump();
+  }();
+  return text;
+}
 
 std::vector<Line> parse_script(std::string_view script) {
   std::vector<Line> out;

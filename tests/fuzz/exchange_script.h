@@ -43,6 +43,9 @@ struct Line {
   std::string text;                // what is left, placeholders replaced
 };
 
+// $jwks: two of the fixed keys; each costs an import in every run.
+[[nodiscard]] const std::string& published_keys();
+
 // Lines that say nothing are left out. At most 64: a script is to be read.
 [[nodiscard]] std::vector<Line> parse_script(std::string_view script);
 

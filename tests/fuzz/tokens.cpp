@@ -22,8 +22,19 @@ TokenFile read_file() {
   file.jwks = dom["jwks"].dump();
   file.secrets = dom["secrets"].get<std::map<std::string, std::string>>();
   for (const Dom& token : dom["tokens"]) {
-    file.tokens.push_back({string_member(token, "name"), string_member(token, "text"), string_member(token, "alg"),
-                           string_member(token, "kid"), token["genuine"].get<bool>()});
+    Token read{string_member(token, "name"),
+               string_member(token, "text"),
+               string_member(token, "alg"),
+               string_member(token, "kid"),
+               token["genuine"].get<bool>(),
+               {},
+               {}};
+    if (read.genuine) {
+      const std::size_t dot = read.text.find('.');
+      read.header = Dom::parse(decode_base64url(std::string_view(read.text).substr(0, dot)).value());
+      read.payload = decode_base64url(read.text.substr(dot + 1, read.text.rfind('.') - dot - 1)).value();
+    }
+    file.tokens.push_back(std::move(read));
   }
   return file;
 }

@@ -19,6 +19,9 @@ struct Token {
   std::string alg;       // genuine tokens only
   std::string kid;       // the key that signed it; its header may say another, or none
   bool genuine = false;  // a key of the set signed exactly these bytes
+  // Of genuine tokens, decoded:
+  Dom header;
+  std::string payload;
 };
 
 struct TokenFile {

@@ -69,6 +69,8 @@ const EVP_MD* digest_of(std::string_view alg) {
   return EVP_sha256();
 }
 
+bool is_ed25519(std::string_view alg) { return alg == "EdDSA" || alg == "Ed25519"; }
+
 EVP_PKEY* pkey_of(const SigningKey& key) { return static_cast<EVP_PKEY*>(key.pkey.get()); }
 
 std::shared_ptr<void> own(EVP_PKEY* pkey) {
@@ -96,6 +98,7 @@ SigningKey make_key(std::string_view alg, std::string_view kid) {
   if (alg.starts_with("ES")) {
     return {std::string(alg), std::string(kid), {}, own(EVP_EC_gen(curve_of(alg).openssl_name))};
   }
+  if (is_ed25519(alg)) return {std::string(alg), std::string(kid), {}, own(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"))};
   return make_rsa_key(alg, kid, 2048, 65537);
 }
 
@@ -116,7 +119,8 @@ SigningKey make_symmetric_key(std::string_view alg, std::string_view kid, std::s
 }
 
 std::string sign_bytes(std::string_view input, const SigningKey& key) {
-  const EVP_MD* const digest = digest_of(key.alg);
+  // Ed25519 hashes by itself: no digest.
+  const EVP_MD* const digest = is_ed25519(key.alg) ? nullptr : digest_of(key.alg);
   if (key.alg.starts_with("HS")) {
     std::string mac(static_cast<std::size_t>(EVP_MD_get_size(digest)), '\0');
     unsigned size = 0;
@@ -173,6 +177,11 @@ std::string public_jwk(const SigningKey& key) {
     jwk += R"(,"kty":"EC","crv":")" + std::string(curve.crv) + R"(","x":")" +
            base64url(number_of(key, OSSL_PKEY_PARAM_EC_PUB_X, curve.bytes)) + R"(","y":")" +
            base64url(number_of(key, OSSL_PKEY_PARAM_EC_PUB_Y, curve.bytes)) + '"';
+  } else if (is_ed25519(key.alg)) {
+    std::string point(32, '\0');
+    std::size_t size = point.size();
+    check(EVP_PKEY_get_raw_public_key(pkey_of(key), bytes_of(point), &size) == 1 && size == point.size(), "public key");
+    jwk += R"(,"kty":"OKP","crv":"Ed25519","x":")" + base64url(point) + '"';
   } else {
     jwk += R"(,"kty":"RSA","n":")" + base64url(number_of(key, OSSL_PKEY_PARAM_RSA_N, 0)) + R"(","e":")" +
            base64url(number_of(key, OSSL_PKEY_PARAM_RSA_E, 0)) + '"';

@@ -13,7 +13,7 @@ struct SigningKey {
   std::string alg;  // every name of the Jwa table
   std::string kid;
   std::string secret;          // HS* only
-  std::shared_ptr<void> pkey;  // EVP_PKEY; RS*, PS*, ES*
+  std::shared_ptr<void> pkey;  // EVP_PKEY; all others
 };
 
 // RSA keys have 2048 bits and the exponent 65537; secrets are as long as the hash.

@@ -19,8 +19,8 @@ using namespace std::string_literals;
 using testing::make_key;
 using testing::SigningKey;
 
-const std::vector<std::string_view> asymmetric = {"RS256", "RS384", "RS512", "PS256", "PS384",
-                                                  "PS512", "ES256", "ES384", "ES512", "ES256K"};
+const std::vector<std::string_view> asymmetric = {"RS256", "RS384", "RS512", "PS256",  "PS384", "PS512",
+                                                  "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519"};
 
 std::string member(const SigningKey& key, std::string_view name) {
   const auto jwk = json::parse(testing::public_jwk(key));
@@ -35,6 +35,8 @@ Result<Key, KeyFault> import(const SigningKey& key) {
     case Scheme::rsa_pkcs1:
     case Scheme::rsa_pss:
       return import_rsa(member(key, "n"), member(key, "e"));
+    case Scheme::eddsa:
+      return import_ed25519(member(key, "x"));
     default:
       return import_ec(jwa.key_kind, member(key, "x"), member(key, "y"));
   }
@@ -81,10 +83,10 @@ TEST(Crypto, AKeyServesOnlyRowsOfItsKind) {
   auto ec_key = import(ec);
   const std::string rsa_signature = testing::sign_bytes("a", rsa);
   const std::string ec_signature = testing::sign_bytes("a", ec);
-  for (const std::string_view alg : {"HS256", "HS384", "HS512", "ES256", "ES384", "ES512", "ES256K"}) {
+  for (const std::string_view alg : {"HS256", "HS384", "HS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA"}) {
     EXPECT_FALSE(verify(rsa_key.value(), *find_jwa(alg), "a", rsa_signature)) << alg;
   }
-  for (const std::string_view alg : {"HS256", "RS256", "PS256", "ES384", "ES512", "ES256K"}) {
+  for (const std::string_view alg : {"HS256", "RS256", "PS256", "ES384", "ES512", "ES256K", "Ed25519"}) {
     EXPECT_FALSE(verify(ec_key.value(), *find_jwa(alg), "a", ec_signature)) << alg;
   }
   // The same RSA key, another scheme or hash.
@@ -253,6 +255,18 @@ TEST(Crypto, EcPointsMustBeOnTheCurveAndOfItsLength) {
   for (const KeyKind kind : {KeyKind::symmetric, KeyKind::rsa, KeyKind::ed25519}) {
     EXPECT_EQ(fault(import_ec(kind, member(p256, "x"), member(p256, "y"))), KeyFault::unsupported);
   }
+}
+
+// All encodings of points of order 1, 2, 4 and 8, and what else is no key, are in ed25519_test.cpp: here only that a reason
+// is given.
+TEST(Crypto, Ed25519PointsAreChecked) {
+  const std::string point = member(make_key("EdDSA"), "x");
+  EXPECT_EQ(fault(import_ed25519("")), KeyFault::point_size);
+  EXPECT_EQ(fault(import_ed25519(point.substr(1))), KeyFault::point_size);
+  EXPECT_EQ(fault(import_ed25519(point + "\0"s)), KeyFault::point_size);
+  EXPECT_EQ(fault(import_ed25519("\x01"s + std::string(31, '\0'))), KeyFault::point_small_order);
+  EXPECT_EQ(fault(import_ed25519("\xee"s + std::string(30, '\xff') + "\x7f")), KeyFault::point_not_canonical);
+  EXPECT_EQ(fault(import_ed25519("\x02"s + std::string(31, '\0'))), KeyFault::point_not_on_curve);
 }
 
 // RFC 7518 3.2; fast-jwt CVE-2026-44351 accepted an empty secret.

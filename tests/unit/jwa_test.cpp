@@ -32,6 +32,8 @@ TEST(Jwa, EveryAlgorithmHasItsRow) {
       {"ES384", Scheme::ecdsa, Hash::sha384, KeyKind::ec_p384, 96},
       {"ES512", Scheme::ecdsa, Hash::sha512, KeyKind::ec_p521, 132},
       {"ES256K", Scheme::ecdsa, Hash::sha256, KeyKind::ec_secp256k1, 64},
+      {"EdDSA", Scheme::eddsa, Hash::none, KeyKind::ed25519, 64},
+      {"Ed25519", Scheme::eddsa, Hash::none, KeyKind::ed25519, 64},
   };
   for (const Expected& row : rows) {
     const Jwa* found = find_jwa(row.name);
@@ -47,9 +49,10 @@ TEST(Jwa, EveryAlgorithmHasItsRow) {
 
 // CVE-2015-9235 and its many sisters ("none" in any case); CVE-2026-34950 (a leading space).
 TEST(Jwa, NothingElseIsAnAlgorithm) {
-  for (const std::string_view name : {""sv,         "none"sv,    "None"sv,   "NONE"sv, "nOnE"sv,  "hs256"sv,      " HS256"sv,
-                                      "HS256 "sv,   "HS256\0"sv, "HS2560"sv, "HS25"sv, "ES521"sv, "ES256k"sv,     "RSA1_5"sv,
-                                      "RSA-OAEP"sv, "A256GCM"sv, "dir"sv,    "HS1"sv,  "RS1"sv,   "RS256,ES256"sv}) {
+  for (const std::string_view name :
+       {""sv,        "none"sv,   "None"sv, "NONE"sv,        "nOnE"sv,   "hs256"sv,  " HS256"sv,   "HS256 "sv,
+        "HS256\0"sv, "HS2560"sv, "HS25"sv, "ES521"sv,       "ES256k"sv, "RSA1_5"sv, "RSA-OAEP"sv, "A256GCM"sv,
+        "dir"sv,     "HS1"sv,    "RS1"sv,  "RS256,ES256"sv, "Ed448"sv,  "eddsa"sv,  "ED25519"sv}) {
     EXPECT_EQ(find_jwa(name), nullptr) << name;
   }
 }

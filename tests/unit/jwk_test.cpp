@@ -67,7 +67,7 @@ std::string refused(std::string_view text) {
 
 TEST(JwkSet, AnIssuersKeysAreRead) {
   std::vector<json::Value> keys;
-  const std::vector<std::string_view> algorithms = {"RS256", "ES256", "ES384", "ES512", "ES256K"};
+  const std::vector<std::string_view> algorithms = {"RS256", "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519"};
   for (const std::string_view alg : algorithms) keys.push_back(jwk_of(make_key(alg, alg)));
   auto set = parse_jwk_set(set_of(keys));
   ASSERT_TRUE(set.ok());
@@ -104,7 +104,8 @@ TEST(JwkSet, KeysThatAreNotForVerifyingAreSkipped) {
   EXPECT_EQ(skipped(with(ec(), {{"key_ops", R"("verify")"}})), "key_ops: must be a list of strings");
   EXPECT_EQ(skipped(with(ec(), {{"key_ops", R"(["verify",1])"}})), "key_ops: must be a list of strings");
   EXPECT_EQ(skipped(with(ec(), {{"key_ops", R"(["verify","verify"])"}})), "key_ops: holds an entry twice");
-  EXPECT_EQ(skipped(with(ec(), {{"kty", R"("OKP")"}})), "kty: is not supported");
+  EXPECT_EQ(skipped(with(ec(), {{"kty", R"("OKP")"}})), "crv: is not supported");
+  EXPECT_EQ(skipped(with(ec(), {{"kty", R"("AKP")"}})), "kty: is not supported");
   EXPECT_EQ(skipped(with(ec(), {{"kty", R"("ec")"}})), "kty: is not supported");
   EXPECT_EQ(skipped(with(ec(), {{"kty", ""}})), "kty: must be a string");
   EXPECT_EQ(skipped(with(ec(), {{"kty", "[]"}})), "kty: must be a string");
@@ -144,6 +145,44 @@ TEST(JwkSet, UnusableKeyMaterialIsSkipped) {
   const std::string x = jwk_of(ec()).find("x")->as_string();
   EXPECT_EQ(skipped(with(ec(), {{"y", quoted(x)}})), "x, y: the point is not on the curve");
   EXPECT_EQ(skipped(with(ec(), {{"crv", quoted("secp256k1")}, {"alg", ""}})), "x, y: the point is not on the curve");
+}
+
+// RFC 8037 2: kty OKP, crv Ed25519 and x; `d` is among the members that spoil a whole set.
+TEST(JwkSet, Ed25519KeysAreChecked) {
+  const SigningKey signer = make_key("EdDSA");
+  const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
+  EXPECT_EQ(skipped(with(signer, {{"alg", ""}})), "");
+  EXPECT_EQ(skipped(with(signer, {{"alg", R"("Ed25519")"}})), "");
+  EXPECT_EQ(skipped(with(signer, {{"alg", R"("ES256")"}})), "alg: does not fit the key's type");
+  EXPECT_EQ(skipped(with(signer, {{"alg", R"("Ed448")"}})), "alg: is not supported");
+  for (const char* crv : {"Ed448", "X25519", "X448", "P-256", "ed25519", ""}) {
+    EXPECT_EQ(skipped(with(signer, {{"crv", quoted(crv)}})), "crv: is not supported") << crv;
+  }
+  EXPECT_EQ(skipped(with(signer, {{"crv", ""}})), "crv: must be a string");
+  EXPECT_EQ(skipped(with(signer, {{"kty", R"("EC")"}})), "crv: is not supported");
+  EXPECT_EQ(skipped(with(signer, {{"x", ""}})), "x: must be base64url without padding");
+  EXPECT_EQ(skipped(with(signer, {{"x", "1"}})), "x: must be base64url without padding");
+  EXPECT_EQ(skipped(with(signer, {{"x", quoted("AA")}})), "x, y: a coordinate does not have the curve's length");
+  EXPECT_EQ(skipped(with(signer, {{"x", quoted("AQ" + std::string(41, 'A'))}})), "x: the point has a small order");
+  EXPECT_EQ(skipped(with(signer, {{"x", quoted("Ag" + std::string(41, 'A'))}})), "x, y: the point is not on the curve");
+  EXPECT_EQ(skipped(with(signer, {{"x", quoted("AQ" + std::string(39, 'A') + "IA")}})), "x: is not the one encoding of a point");
+  EXPECT_EQ(refused(set_of({with(signer, {{"d", quoted(std::string(43, 'A'))}})})),
+            "d: is a member of private or symmetric keys; this one is compromised");
+}
+
+// RFC 9864 gives EdDSA with Ed25519 a name of its own. A key that names one of the two serves that one (RFC 7517 4.4), a key
+// that names none serves both.
+TEST(JwkSet, EitherNameOfEd25519SelectsAKeyWithoutOne) {
+  const SigningKey signer = make_key("EdDSA", "ed");
+  const auto of = [](const json::Value& jwk) { return std::move(parse_jwk_set(set_of({jwk})).value().keys); };
+  const std::vector<Jwk> named = of(jwk_of(signer));
+  EXPECT_TRUE(select_key(named, "ed", *find_jwa("EdDSA")).ok());
+  EXPECT_EQ(select_key(named, "ed", *find_jwa("Ed25519")).error(), Error::algorithm_not_allowed);
+  const std::vector<Jwk> unnamed = of(with(signer, {{"alg", ""}}));
+  for (const char* alg : {"EdDSA", "Ed25519"}) {
+    EXPECT_TRUE(select_key(unnamed, "ed", *find_jwa(alg)).ok());
+    EXPECT_TRUE(select_key(unnamed, "", *find_jwa(alg)).ok());
+  }
 }
 
 TEST(JwkSet, OneBadKeyLeavesTheOthers) {

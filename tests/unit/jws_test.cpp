@@ -108,7 +108,7 @@ TEST_P(EveryAlgorithm, SignaturesOfAnotherLengthAreRefusedBeforeAnyCryptography)
 
 INSTANTIATE_TEST_SUITE_P(Jws, EveryAlgorithm,
                          ::testing::Values("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
-                                           "ES256", "ES384", "ES512", "ES256K"),
+                                           "ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519"),
                          [](const auto& info) { return std::string(info.param); });
 
 class Jws : public ::testing::Test {

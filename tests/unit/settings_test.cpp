@@ -61,7 +61,7 @@ TEST(Settings, PresetsFillInWhatTheProviderFixes) {
        "https://login.microsoftonline.com/t/v2.0", "https://login.microsoftonline.com/t/discovery/v2.0/keys", "ver"},
       {R"({"preset":"okta","url":"https://o.okta.com/oauth2/default","audience":"api://default"})",
        "https://o.okta.com/oauth2/default", "https://o.okta.com/oauth2/default/v1/keys", ""},
-      {R"({"preset":"keycloak","url":"https://k/realms/r","audience":"account"})", "https://k/realms/r",
+      {R"({"preset":"keycloak","url":"https://k/realms/r","audience":"agents"})", "https://k/realms/r",
        "https://k/realms/r/protocol/openid-connect/certs", "typ"},
       {R"({"preset":"clerk","url":"https://a.clerk.accounts.dev","audience":"https://app"})", "https://a.clerk.accounts.dev",
        "https://a.clerk.accounts.dev/.well-known/jwks.json", "azp"},
@@ -78,6 +78,8 @@ TEST(Settings, PresetsFillInWhatTheProviderFixes) {
     }
     EXPECT_TRUE(settings->warnings.empty());
   }
+  EXPECT_NE(fault_of(with_issuer(R"({"preset":"keycloak","url":"https://k/realms/r","audience":"account"})")).find("every token"),
+            std::string::npos);
   EXPECT_NE(fault_of(with_issuer(R"({"preset":"auth0","url":"https://t.auth0.com"})")).find("audience: is missing"),
             std::string::npos);
   EXPECT_NE(fault_of(with_issuer(R"({"preset":"entra","url":"https://login.microsoftonline.com/common/v2.0","audience":"a"})"))

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { audience, binary, exchange, get, head, issuer, jwks, scratch, startPostern, startRawUpstream, token, writeConfig } from "./support.mjs";
+import { audience, binary, exchange, get, head, issuer, jwks, scratch, startPostern, startRawUpstream, token, until, writeConfig } from "./support.mjs";
 
 const run = (...args) => {
   const { status, stdout, stderr } = spawnSync(binary, args, { encoding: "utf8", timeout: 20_000 });
@@ -54,7 +54,7 @@ test("no audience, no start; any audience only when it is spelled out, and shout
   assert.match(stderr, /audience/);
   assert.equal(run(...flags, "--audience", "").status, 2);
   const gate = await startPostern(t, [...flags.slice(1, -2), "--any-audience"]);
-  assert.match(gate.log(), /WARNING: .*audience/);
+  await until(() => /WARNING: .*audience/.test(gate.log()), "the warning");
 });
 
 test("a certificate file that is none stops the start", () => {
@@ -114,6 +114,7 @@ test("says where it listens, quietly if asked", async (t) => {
   const gate = await startPostern(t, ["--config", writeConfig(upstream.url), "--log", "off"]);
   assert.equal((await exchange(t, gate.port, get())).status, 200);
   assert.equal((await exchange(t, gate.port, head("GET /nowhere HTTP/1.1"))).status, 404);
+  await until(() => gate.log().endsWith("\n"), "the line is here");
   assert.equal(gate.log(), `postern listening on ${gate.url} -> ${upstream.url}\n`);
   const v6 = await startPostern(t, ["--config", writeConfig(upstream.url), "--listen", "[::1]:0"]).catch(() => undefined);
   if (v6) assert.match(v6.url, /^http:\/\/\[::1\]:\d+$/);

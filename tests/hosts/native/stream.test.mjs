@@ -205,7 +205,7 @@ test("keys that cannot be had are 503, and the log says why", async (t) => {
   const { status, reply } = await exchange(t, gate.port, get());
   assert.equal(status, 503);
   assert.ok(reply.headers.has("retry-after"));
-  assert.match(gate.lines("upstream_unreachable")[0].reason, /refused/i);
+  assert.match((await gate.line("upstream_unreachable")).reason, /refused/i);
   assert.equal(upstream.requests.length, 0);
 });
 
@@ -415,7 +415,7 @@ test("the log names no credential, query, header or claim", async (t) => {
 test("connections over the limit are told so", async (t) => {
   const upstream = await startRawUpstream(t);
   const gate = await startPostern(t, ["--config", writeConfig(upstream.url)], { descriptors: 140 });
-  const [{ clients_max: limit }] = gate.lines("limits");
+  const { clients_max: limit } = await gate.line("limits");
   const clients = [];
   for (let i = 0; i < Number(limit); i += 1) clients.push(await connect(t, gate.port));
   const { status, client } = await exchange(t, gate.port, get());

@@ -78,6 +78,13 @@ export async function startPostern(t, args, { env = {}, descriptors } = {}) {
   await until(() => out.includes("\n") || child.exitCode !== null, "the program listens", 20_000);
   if (child.exitCode !== null) throw new Error(`the program ended: ${log}`);
   const { url } = JSON.parse(out.split("\n")[0]);
+  const lines = (event) =>
+    log
+      .split("\n")
+      .slice(0, -1) // the last one may be half here
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line))
+      .filter((line) => event === undefined || line.event === event);
   return {
     url,
     port: Number(new URL(url).port),
@@ -85,12 +92,9 @@ export async function startPostern(t, args, { env = {}, descriptors } = {}) {
     exited,
     log: () => log,
     /** The parsed log lines, of one kind of event if it is named. */
-    lines: (event) =>
-      log
-        .split("\n")
-        .filter((line) => line.startsWith("{"))
-        .map((line) => JSON.parse(line))
-        .filter((line) => event === undefined || line.event === event),
+    lines,
+    /** The first of them, which may come later than the reply it is about. */
+    line: async (event) => (await until(() => lines(event).length > 0 && lines(event), `${event} is in the log`))[0],
   };
 }
 
