@@ -183,6 +183,7 @@ class ExchangeState final : public Exchange {
   Step fetch_object(std::string method, std::string path, std::string body);
   Step look_up_thread(std::string_view thread_id);
   Step look_up_assistant();
+  [[nodiscard]] bool is_made_thread(const IncomingResponse& reply) const;
   [[nodiscard]] bool is_own_thread(const IncomingResponse& reply, std::string_view thread_id) const;
   Step forward();
   OutgoingRequest outgoing() const;
@@ -211,6 +212,7 @@ class ExchangeState final : public Exchange {
   std::uint64_t awaited_step_ = 0;
   std::uint64_t fetch_id_ = 0;  // of this exchange's own fetch under way
   std::optional<Refusal> refusal_;
+  std::optional<Refusal> route_refusal_;  // waits until the caller is known to be somebody
   std::int64_t retry_after_seconds_ = 1;
   std::optional<Respond> response_;
 
@@ -247,7 +249,7 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
       }
     } else if (token) {
       // Who has not shown a token learns nothing about routes; who has gets the reason after it verified.
-      refusal_ = match.error();
+      route_refusal_ = match.error();
     }
   }
   if (!token) {
@@ -264,15 +266,9 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
 
 Step ExchangeState::next(Time now) {
   if (stage_ == Stage::over) return finish(respond(Error::step_mismatch));
-  if (stage_ == Stage::authenticate) {
-    if (token_.empty()) return finish(respond(*refusal_));
-    // A refusal about the route waits until the caller is known to be somebody.
-    std::optional<Refusal> route_refusal = std::exchange(refusal_, std::nullopt);
-    if (auto waiting = authenticate(now)) {
-      refusal_ = std::move(route_refusal);
-      return std::move(*waiting);
-    }
-    if (!refusal_) refusal_ = std::move(route_refusal);
+  if (!refusal_ && stage_ == Stage::authenticate) {
+    if (auto waiting = authenticate(now)) return std::move(*waiting);
+    if (!refusal_) refusal_ = std::move(route_refusal_);
     if (!refusal_ && purpose_ == Purpose::authenticate) {
       stage_ = Stage::over;
       return step(Authenticated{std::move(user_)});
@@ -546,6 +542,13 @@ bool ExchangeState::is_own_thread(const IncomingResponse& reply, std::string_vie
   return has_id(thread, "thread_id", thread_id) && thread_filter().matches(metadata_of(thread));
 }
 
+// An older server may answer a create with the row that is there, whoever's it is.
+bool ExchangeState::is_made_thread(const IncomingResponse& reply) const {
+  auto thread = parse_reply(reply.body);
+  return thread && has_id(thread.value(), "thread_id", match_->thread_id) &&
+         decision_.filter->matches(metadata_of(thread.value()));
+}
+
 void ExchangeState::give_object(IncomingResponse reply) {
   fetch_id_ = 0;
   if (stage_ == Stage::over || refusal_ || response_) return;
@@ -571,6 +574,7 @@ void ExchangeState::give_object(IncomingResponse reply) {
       // 409: the thread is there and was not found as the caller's.
       if (reply.status == 409) return refuse_unknown();
       if (reply.status != 200) return refuse(Error::upstream_failed);
+      if (!is_made_thread(reply)) return refuse_unknown();
       stage_ = Stage::forward;
       return;
     case Stage::check_existing:

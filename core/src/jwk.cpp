@@ -212,7 +212,9 @@ Result<const Jwk*> select_key(const std::vector<Jwk>& keys, std::string_view kid
   const Jwk* found = nullptr;
   bool candidate = false;  // a key that the header names, whether its algorithm fits or not
   for (const Jwk& key : keys) {
-    if (kid.empty() ? key.key.kind() != alg.key_kind : key.kid != kid) continue;
+    // A secret that the configuration names without a kid is for whatever kid the issuer writes.
+    const bool any_kid = key.kid.empty() && alg.key_kind == KeyKind::symmetric && key.key.kind() == KeyKind::symmetric;
+    if (kid.empty() || any_kid ? key.key.kind() != alg.key_kind : key.kid != kid) continue;
     candidate = true;
     if (!allows(key, alg)) continue;
     if (found != nullptr) return Error::key_ambiguous;

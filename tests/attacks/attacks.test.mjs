@@ -27,6 +27,7 @@ const ec = makeKey("ES256", { kid: "ec" });
 const ec384 = makeKey("ES384", { kid: "ec384" });
 const rsa = makeKey("RS256", { kid: "rsa" });
 const pss = makeKey("PS256", { kid: "pss" });
+const ed = makeKey("EdDSA", { kid: "ed" });
 // Some issuers publish no alg: then only the key's type says what it may be used for.
 const bare = makeKey("RS256", { kid: "bare", jwk: { alg: undefined } });
 const ec2 = makeKey("ES256", { kid: "ec2" });
@@ -44,7 +45,7 @@ const trapped = [];
 // ------------------------------------------------------------------------------------------------- configurations
 
 /** An issuer whose keys stand in the configuration: nothing has to be fetched. */
-const fixed = (settings = {}) => ({ issuer: keyServer.url, audience, keys: jwkSet(ec, ec384, rsa, pss, bare), ...settings });
+const fixed = (settings = {}) => ({ issuer: keyServer.url, audience, keys: jwkSet(ec, ec384, rsa, pss, bare, ed), ...settings });
 /** An issuer whose keys are fetched. */
 const fetched = (settings = {}) => ({ issuer: keyServer.url, audience, jwks_uri: keyServer.jwksUri, ...settings });
 const configOf = (issuer, more = {}) => ({ issuers: [issuer].flat(), upstream: { url: upstream.url }, ...more });
@@ -201,7 +202,7 @@ row({
   stops:
     "CVE-2023-48223, CVE-2026-34950, GHSA-ww5h-9m49-7xx4, CVE-2026-22817, CVE-2026-22818, CVE-2026-44699, CVE-2022-29217, CVE-2024-33663",
   async play(attempts) {
-    for (const key of [rsa, bare, pss, ec]) {
+    for (const key of [rsa, bare, pss, ec, ed]) {
       const jwk = key.publicKey.export({ format: "jwk" });
       const publics = {
         "the PEM": spki(key),
@@ -209,7 +210,7 @@ row({
         "the DER": key.publicKey.export({ type: "spki", format: "der" }),
         "the JWK": JSON.stringify(jwk),
         "its number": Buffer.from(jwk.n ?? jwk.x, "base64url"),
-        ...(key !== ec && { "the PKCS#1 PEM": key.publicKey.export({ type: "pkcs1", format: "pem" }) }),
+        ...(jwk.n && { "the PKCS#1 PEM": key.publicKey.export({ type: "pkcs1", format: "pem" }) }),
       };
       for (const [what, secret] of Object.entries(publics)) {
         const forged = makeKey("HS256", { kid: key.kid, secret: "-".repeat(32) });
@@ -222,7 +223,7 @@ row({
       }
     }
     // One asymmetric algorithm for another: the key's type and its alg decide.
-    for (const [key, alg] of [[ec, "RS256"], [rsa, "ES256"], [rsa, "PS256"], [pss, "RS256"], [ec, "ES384"], [rsa, "RS512"], [ec, "ES256K"]]) {
+    for (const [key, alg] of [[ec, "RS256"], [rsa, "ES256"], [rsa, "PS256"], [pss, "RS256"], [ec, "ES384"], [rsa, "RS512"], [ec, "ES256K"], [ed, "ES256"], [ec, "EdDSA"], [ed, "Ed448"]]) {
       await attempts.refused(`${alg} with the key ${key.kid}`, good(key, { header: { alg } }), "algorithm_not_allowed");
     }
     await attempts.accepted("RS256 with an RSA key that names no alg", good(bare));
@@ -400,8 +401,18 @@ row({
     }
     await attempts.refused("ES384, all zero", good(ec384, { signature: () => Buffer.alloc(96) }), "signature_invalid");
     await attempts.refused("RS256, all zero", good(rsa, { signature: () => Buffer.alloc(256) }), "signature_invalid");
+    // RFC 8032 5.1.7: S + L would verify too if S were not compared with L.
+    const moved = (signature) => {
+      const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+      const s = BigInt(`0x${Buffer.from(signature.subarray(32)).reverse().toString("hex")}`) + order;
+      return Buffer.concat([signature.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, "0"), "hex").reverse()]);
+    };
+    await attempts.refused("EdDSA, S + L", good(ed, { signature: moved }), "signature_invalid");
+    await attempts.refused("EdDSA, all zero", good(ed, { signature: () => Buffer.alloc(64) }), "signature_invalid");
+    // R the identity and S zero: what a key of small order would sign everything with.
+    await attempts.refused("EdDSA, R = 1, S = 0", good(ed, { signature: () => Buffer.concat([Buffer.from([1]), Buffer.alloc(63)]) }), "signature_invalid");
     await attempts.refused("RS256, one", good(rsa, { signature: () => Buffer.concat([Buffer.alloc(255), Buffer.from([1])]) }), "signature_invalid");
-    await attempts.accepted("a good signature", good(ec384));
+    for (const key of [ec, ec384, ed, rsa, pss]) await attempts.accepted("a good signature", good(key));
   },
 });
 
@@ -424,7 +435,7 @@ row({
       "half of it": (signature) => signature.subarray(0, signature.length / 2),
       "5,000 bytes": () => Buffer.alloc(5000, 0x30),
     };
-    for (const key of [ec, ec384, rsa, pss]) {
+    for (const key of [ec, ec384, rsa, pss, ed]) {
       for (const [what, signature] of Object.entries(changes)) await attempts.refused(`${key.alg}, ${what}`, good(key, { signature }), "signature_malformed");
     }
     await attempts.refused("ES256 as DER", good(ec, { signature: der }), "signature_malformed");
@@ -1246,7 +1257,7 @@ const outcomes = new Map();
 const printed = [];
 
 before(async () => {
-  keyServer = await startFlakyIssuer({ keys: [ec, ec384, rsa, pss, bare] });
+  keyServer = await startFlakyIssuer({ keys: [ec, ec384, rsa, pss, bare, ed] });
   upstream = await startRecordingUpstream();
   const server = createServer((message, response) => {
     trapped.push(message.url);
@@ -1287,7 +1298,7 @@ for (const name of hostNames) {
       }
       it(attack, async () => {
         keyServer.fail(undefined);
-        keyServer.publish(ec, ec384, rsa, pss, bare);
+        keyServer.publish(ec, ec384, rsa, pss, bare, ed);
         const host = config ? await startHost(name, config()) : sharedHost;
         try {
           const attempts = new Attempts(host);

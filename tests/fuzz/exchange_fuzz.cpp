@@ -189,6 +189,7 @@ struct Shadow {
 
   std::optional<std::string> body;
   std::set<std::string> owned;  // threads that an answer said are this user's
+  std::set<std::string> runs;   // runs that an answer said are of the path's thread
   std::set<std::string> seen;   // assistants likewise
   std::size_t answers = 0;
   bool unsure = false;                               // an answer held what only the core's lenient reading of replies decides
@@ -338,7 +339,9 @@ void Play::check_object_fetch(const Shadow& shadow, const OutgoingRequest& reque
   if (request.method == "GET") {
     const bool assistant = path.starts_with("/assistants/") && is_uuid_text(path.substr(12));
     const bool thread = path.starts_with("/threads/") && is_uuid_text(path.substr(9));
-    return must((assistant || thread) && request.body.empty(), "an object is read by its id", path);
+    const bool run = path == "/threads/" + shadow.match->thread_id + "/runs/" + shadow.match->run_id;
+    must(!run || shadow.owned.contains(shadow.match->thread_id) || shadow.unsure, "a run is looked up on one's own thread only");
+    return must((assistant || thread || run) && request.body.empty(), "an object is read by its id", path);
   }
   const ReferenceText body = read_reference(request.body);
   must(request.method == "POST" && body.strict && body.dom.is_object(), "an object is looked up by a strict body", request.body);
@@ -486,6 +489,7 @@ void Play::check_forward(const Shadow& shadow, const Forward& forward) const {
   if (permission->filtered && !judged && !shadow.unsure) {
     if (!match.thread_id.empty()) {
       must(shadow.owned.contains(match.thread_id), "a thread is the caller's before anything about it is sent on", path);
+      must(match.run_id.empty() || shadow.runs.contains(match.run_id), "a run is the thread's before it is sent on", path);
     } else if (!match.assistant_id.empty()) {
       must(shadow.seen.contains(match.assistant_id), "an assistant may be seen before anything about it is sent on", path);
     } else {
@@ -701,6 +705,9 @@ void Play::learn(Shadow& shadow, const IncomingResponse& reply) {
     const auto reading = config_.decide(Resource::assistants, Action::read, shadow.identity);
     const bool system = on_run && has_field(metadata_of(assistant), "created_by", "system");
     if (system || (reading && reading->matches(metadata_of(assistant)))) shadow.seen.insert(id);
+  } else if (path.find("/runs/") != std::string::npos) {
+    const bool same_thread = string_member(read.dom, "thread_id") == shadow.match->thread_id;
+    if (same_thread && string_member(read.dom, "run_id") == shadow.match->run_id) shadow.runs.insert(shadow.match->run_id);
   } else if (path.starts_with("/threads/")) {
     shadow.reply = {reply.status, reply.body};
     shadow.reply_thread = path.substr(9);

@@ -44,7 +44,8 @@ std::string replaced(std::string_view text) {
   static const std::string discovery =
       Dom{{"issuer", token_file().issuer}, {"jwks_uri", token_file().issuer + "/.well-known/jwks.json"}}.dump();
   const std::pair<std::string_view, std::string_view> places[] = {
-      {"$A", thread_a},         {"$B", thread_b}, {"$S", system_assistant}, {"$O", other_assistant}, {"$jwks", published_keys()},
+      {"$A", thread_a},         {"$B", thread_b},        {"$R", run},
+      {"$S", system_assistant}, {"$O", other_assistant}, {"$jwks", published_keys()},
       {"$discovery", discovery}};
   std::string out;
   while (!text.empty()) {
@@ -165,6 +166,8 @@ constexpr std::string_view replies[] = {
     R"({"assistant_id":"$O","graph_id":"agent","metadata":{"owner":"bob"}})",
     R"({"assistant_id":"$O","graph_id":"agent","metadata":{"created_by":"user"}})",
     R"([{"assistant_id":"$S","graph_id":"agent","metadata":{"created_by":"system"}},{"assistant_id":"$O","metadata":{}}])",
+    R"({"run_id":"$R","thread_id":"$A","metadata":{"owner":"alice"}})",
+    R"({"run_id":"$R","thread_id":"$B"})",
     "$jwks",
     "$discovery",
     R"({"keys":[]})",
@@ -234,6 +237,8 @@ constexpr std::string_view json_words[] = {"owner",
                                            "issuer",
                                            "jwks_uri",
                                            "thread_ids",
+                                           "run_id",
+                                           "$R",
                                            "{\"owner\":\"alice\"}",
                                            "{\"owner\":\"bob\"}",
                                            "[\"alice\"]",
@@ -254,7 +259,8 @@ std::string route_line(Random& random) {
     const std::string name = path.substr(open, close - open + 1);
     const std::string_view assistants[] = {"$S", "$O", "agent"};
     const std::string_view threads[] = {"$A", "$A", "$A", "$B"};
-    path.replace(open, name.size(), name == "{assistant_id}" ? pick(assistants, random) : pick(threads, random));
+    const bool thread = name == "{thread_id}";
+    path.replace(open, name.size(), thread ? pick(threads, random) : name == "{assistant_id}" ? pick(assistants, random) : "$R");
   }
   if (!row.query.empty() && random() % 3 == 0) {
     const QueryParameter& parameter = row.query[random() % row.query.size()];

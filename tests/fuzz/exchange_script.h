@@ -20,8 +20,8 @@
 //   restart                            the keys are kept, the gate is made anew
 //   explain TOKEN METHOD TARGET TEXT
 //
-// $A and $B in a text are thread ids, $S is a system assistant's, $O another's; $jwks the issuer's keys; $discovery its
-// metadata.
+// $A and $B in a text are thread ids, $R is a run's, $S is a system assistant's, $O another's; $jwks the issuer's keys;
+// $discovery its metadata.
 #pragma once
 
 #include <string>
@@ -34,6 +34,7 @@ namespace postern::fuzz {
 
 inline constexpr std::string_view thread_a = "11111111-1111-4111-8111-111111111111";
 inline constexpr std::string_view thread_b = "22222222-2222-4222-8222-222222222222";
+inline constexpr std::string_view run = "44444444-4444-4444-8444-444444444444";
 inline constexpr std::string_view system_assistant = "fe096781-5601-53d2-b2f6-0d3403f7e9ca";
 inline constexpr std::string_view other_assistant = "33333333-3333-4333-8333-333333333333";
 

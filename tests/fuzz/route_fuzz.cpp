@@ -94,6 +94,7 @@ void check_path(const RouteMatch& match, std::string_view path) {
     must(!sent[i].empty() && sent[i] != "." && sent[i] != "..", "no empty or dot segments", match.path);
     if (!wanted[i].starts_with('{')) continue;
     if (wanted[i] == "{thread_id}") must(match.thread_id == sent[i], "thread_id is the path's", match.thread_id);
+    if (wanted[i] == "{run_id}") must(match.run_id == sent[i], "run_id is the path's", match.run_id);
     if (wanted[i] == "{assistant_id}") must(match.assistant_id == sent[i], "assistant_id is the path's", match.assistant_id);
     must(is_exact_uuid(sent[i]) || !python_takes_for_uuid(sent[i]), "no second spelling of an id", sent[i]);
   }

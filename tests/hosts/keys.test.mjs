@@ -308,6 +308,25 @@ describe("the package, by a simulated clock", () => {
     await issuer.close();
   });
 
+  it("a rotation in the middle of a flood of unknown kids: waits for the bucket's next fetch, whoever draws it", async () => {
+    const issuer = await startFlakyIssuer({ keys: [first] });
+    const gate = await gateOf(issuer);
+    assert.equal((await judge(gate, tokenOf(issuer, first))).status, 200);
+    for (let i = 0; i < 50; i++) {
+      clock += 1;
+      await judge(gate, invented(issuer));
+    }
+    issuer.publish(second);
+    clock += 1;
+    assert.deepEqual(await judge(gate, tokenOf(issuer, second)), { status: 503, code: "keys_unavailable" }, "not 401: the token may be good");
+    assert.equal((await judge(gate, tokenOf(issuer, first))).status, 200, "tokens of known keys never wait");
+    clock += 10_000;
+    assert.equal((await judge(gate, invented(issuer))).status, 401, "the flood draws the fetch");
+    assert.equal((await judge(gate, tokenOf(issuer, second))).status, 200, "and brings the new key");
+    gate.close();
+    await issuer.close();
+  });
+
   it("a removed key: refused once the keys are over their age", async () => {
     const issuer = await startFlakyIssuer({ keys: [first, second] });
     const gate = await gateOf(issuer);

@@ -260,13 +260,42 @@ TEST_F(Claim, IdentitiesAreNonEmptyBoundedStrings) {
   EXPECT_EQ(outcome(with({{"sub", R"("Zoë 😀")"}})), "");
   EXPECT_EQ(claims.identity, "Zoë 😀");
 
-  rules.identity_claim = "email";
+  rules.identity_claim = "username";
   EXPECT_EQ(outcome(with({})), "claim_missing");
   for (const char* value : {"null", "1", "true", "[]", "{}", R"(["a@b.example"])"}) {
-    EXPECT_EQ(outcome(with({{"email", value}})), "identity_malformed") << value;
+    EXPECT_EQ(outcome(with({{"username", value}})), "identity_malformed") << value;
   }
-  EXPECT_EQ(outcome(with({{"email", R"("a@b.example")"}})), "");
+  EXPECT_EQ(outcome(with({{"username", R"("a@b.example")"}})), "");
   EXPECT_EQ(claims.identity, "a@b.example");
+}
+
+// An address that nobody verified is whatever its user typed in (nOAuth, and Google's unverified addresses).
+TEST_F(Claim, AnEmailIsAnIdentityOnceItIsVerified) {
+  rules.identity_claim = "email";
+  const char* email = R"("a@b.example")";
+  EXPECT_EQ(outcome(with({{"email", email}})), "claim_missing");
+  for (const char* value : {"false", "null", "1", R"("true")"}) {
+    EXPECT_EQ(outcome(with({{"email", email}, {"email_verified", value}})), "claim_mismatch") << value;
+  }
+  EXPECT_EQ(outcome(with({{"email", email}, {"email_verified", "true"}})), "");
+  EXPECT_EQ(claims.identity, "a@b.example");
+}
+
+TEST_F(Claim, ProvidersTellTheirTokensApart) {
+  rules.required_any = {"scp", "roles"};
+  EXPECT_EQ(outcome(with({})), "claim_missing");
+  EXPECT_EQ(outcome(with({{"scp", "null"}})), "claim_missing");
+  EXPECT_EQ(outcome(with({{"roles", R"(["a"])"}})), "");
+  rules.required_any.clear();
+  rules.only = {{"sts", "active"}};
+  EXPECT_EQ(outcome(with({})), "");
+  EXPECT_EQ(outcome(with({{"sts", R"("active")"}})), "");
+  EXPECT_EQ(outcome(with({{"sts", R"("pending")"}})), "claim_mismatch");
+  EXPECT_EQ(outcome(with({{"sts", "1"}})), "claim_mismatch");
+  rules.only.clear();
+  rules.audience_absent = true;
+  EXPECT_EQ(outcome(with({})), "audience_mismatch") << "made for a service that is named";
+  EXPECT_EQ(outcome(with({{"aud", ""}})), "");
 }
 
 }  // namespace

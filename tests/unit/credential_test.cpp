@@ -16,7 +16,8 @@ Result<std::string_view> token_of(std::string_view value) {
 TEST(Credential, PaddingStandsAtTheEndOnly) {
   // RFC 6750 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
   for (const char* good : {"a", "a=", "a==", "a.b-c_d~e+f/g=", "Z9"}) {
-    auto token = token_of("Bearer " + std::string(good));
+    const std::string value = "Bearer " + std::string(good);  // the token is a view into it
+    auto token = token_of(value);
     ASSERT_TRUE(token.ok()) << good;
     EXPECT_EQ(*token, good);
   }

@@ -81,6 +81,54 @@ TEST(Gate, AHostThatAnswersAnotherStepNeverForwards) {
   }
 }
 
+TEST(Gate, AHostThatFailsDuringAKeyFetchIsNotAskedForAnother) {
+  {
+    Gate gate = make_gate(true);
+    auto exchange = open(gate, "GET", thread, "alice");
+    const Step step = exchange->next(now());
+    ASSERT_TRUE(std::holds_alternative<Fetch>(step.action));
+    exchange->fail(step.step_id);
+    EXPECT_EQ(status_of(exchange->next(now())), 500);
+  }
+  {
+    Gate gate = make_gate(true);
+    auto exchange = open(gate, "GET", thread, "wrong_key");
+    const Step step = exchange->next(now());
+    ASSERT_TRUE(std::holds_alternative<Fetch>(step.action));
+    exchange->give(step.step_id, IncomingResponse{200, {}, "{}", false, false}, now());  // the gate's, not the exchange's
+    EXPECT_EQ(status_of(exchange->next(now())), 500);
+  }
+}
+
+TEST(Gate, AThreadMadeForARunIsLookedAtBeforeTheRun) {
+  Gate gate = make_gate();
+  struct Row {
+    const char* reply;
+    bool forwarded;
+  };
+  const Row rows[] = {
+      {R"({"thread_id":"11111111-1111-4111-8111-111111111111","metadata":{"owner":"alice"}})", true},
+      {R"({"thread_id":"11111111-1111-4111-8111-111111111111","metadata":{"owner":"bob"}})", false},
+      {R"({"thread_id":"22222222-2222-4222-8222-222222222222","metadata":{"owner":"alice"}})", false},
+      {R"({"thread_id":"11111111-1111-4111-8111-111111111111"})", false},
+      {"[]", false},
+      {"<", false},
+  };
+  for (const Row& row : rows) {
+    auto exchange = open(gate, "POST", std::string(thread) + "/runs", "alice");
+    const std::string body = R"({"assistant_id":"agent","if_not_exists":"create"})";
+    exchange->give(exchange->next(now()).step_id, BodyResult{BodyResult::State::whole, body}, now());
+    for (const char* reply : {"[]", row.reply}) {
+      const Step step = exchange->next(now());
+      ASSERT_TRUE(std::holds_alternative<Fetch>(step.action)) << row.reply;
+      gate.give(std::get<Fetch>(step.action).fetch_id, IncomingResponse{200, {}, reply, false, false}, now());
+    }
+    const Step step = exchange->next(now());
+    EXPECT_EQ(std::holds_alternative<Forward>(step.action), row.forwarded) << row.reply;
+    EXPECT_EQ(status_of(step), row.forwarded ? 0 : 404) << row.reply;
+  }
+}
+
 TEST(Gate, BodiesOverTheLimitAndBrokenOffAreRefused) {
   Gate gate = make_gate();
   for (const auto& [state, status] : {std::pair{BodyResult::State::over_limit, 413}, {BodyResult::State::failed, 400}}) {

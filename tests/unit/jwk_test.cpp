@@ -338,5 +338,16 @@ TEST_F(SelectKey, TwoKeysOfOneKidAreAmbiguous) {
   EXPECT_EQ(select("same", "HS256"), "key_ambiguous");
 }
 
+TEST_F(SelectKey, ASecretWithoutAKidIsForAnyKid) {
+  const Jwa& hs256 = *find_jwa("HS256");
+  std::vector<Jwk> secrets;
+  secrets.push_back(make_symmetric_jwk("", hs256, std::string(32, 's')).value());
+  EXPECT_TRUE(select_key(secrets, "whatever", hs256).ok());
+  EXPECT_TRUE(select_key(secrets, "", hs256).ok());
+  EXPECT_FALSE(select_key(secrets, "whatever", *find_jwa("ES256")).ok()) << "never another kind of key";
+  secrets.push_back(make_symmetric_jwk("", hs256, std::string(32, 't')).value());
+  EXPECT_FALSE(select_key(secrets, "whatever", hs256).ok()) << "two are ambiguous";
+}
+
 }  // namespace
 }  // namespace postern

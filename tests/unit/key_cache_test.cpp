@@ -651,7 +651,7 @@ TEST_F(KeyCacheTest, SkippedKeysAreTold) {
   auto answer = cache.find("k1", es256(), now, now);
   IncomingResponse response;
   response.status = 200;
-  response.body = R"({"keys":[{"kty":"OKP"},)" + jwk("k1") + "]}";
+  response.body = R"({"keys":[{"kty":"AKP"},)" + jwk("k1") + "]}";
   cache.give(std::get<Fetch>(answer).fetch_id, response, now);
   ASSERT_EQ(cache.skipped().size(), 1U);
   EXPECT_EQ(cache.skipped().front().what, "kty: is not supported");
