@@ -111,7 +111,7 @@ static inline void fe_square(fe* r, const fe* a) {
             (fe_wide)d0 * a3 + (fe_wide)d1 * a2 + (fe_wide)a4 * u4, (fe_wide)d0 * a4 + (fe_wide)d1 * a3 + (fe_wide)a2 * a2);
 }
 
-// The same number, tight. Limbs under 2^63.
+// The same number, tight. Limbs under 2^58.
 static inline void fe_carry(fe* r, const fe* a) {
   const fe_limb mask = (fe_limb)(((uint64_t)1 << 51) - 1);
   const fe_limb a1 = a->v[1] + (a->v[0] >> 51);
