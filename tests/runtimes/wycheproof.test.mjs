@@ -73,6 +73,11 @@ for (const [file, alg, crv, wanted] of [
   });
 }
 
+vectors("ed25519", 151, (group) => {
+  const jwk = { kty: "OKP", crv: "Ed25519", x: base64url(group.publicKey.pk) };
+  return async (example) => [example.result === "valid", await accepts(verifySignature(jwk, "EdDSA", bytes(example.msg), bytes(example.sig)))];
+});
+
 const rsaKey = (group) => ({
   kty: "RSA",
   n: base64url(withoutSignByte(group.publicKey.modulus)),
