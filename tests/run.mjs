@@ -124,6 +124,17 @@ async function walkthrough(gateKind, agentKind) {
   }
 }
 
+/** Each fuzz target for a short while: one test a target. */
+async function fuzz(seconds) {
+  const sum = { passed: 0, failed: 0, skipped: 0, output: "" };
+  const targets = readdirSync(join(root, "tests/fuzz")).flatMap((name) => /^(.*)_fuzz\.cpp$/.exec(name)?.slice(1) ?? []);
+  for (const target of targets) {
+    const counts = await single(["bash", "tests/fuzz/run.sh", target, String(seconds)]);
+    for (const key of ["passed", "failed", "skipped", "output"]) sum[key] += counts[key];
+  }
+  return targets.length > 0 ? sum : failure("no fuzz target");
+}
+
 const jobs = String(Math.min(availableParallelism(), 8));
 const cmake = async (preset, ...targets) => {
   const configured = await run(["cmake", "--preset", preset]);
@@ -137,6 +148,13 @@ const builds = {
   release: { what: "native server", go: () => cmake("release", "postern") },
   wasm: { what: "wasm", go: () => cmake("wasm") },
   js: { what: "JavaScript package", needs: ["wasm"], go: () => run(["npm", "run", "build", "--workspace", "js"]) },
+  fuzz: {
+    what: "fuzz targets",
+    go: async () => {
+      const installed = await run(["scripts/setup", "fuzz"]);
+      return installed.code === 0 ? cmake("fuzz") : installed;
+    },
+  },
 };
 
 const binary = { POSTERN_BIN: join(root, "build/dev/postern") };
@@ -170,6 +188,7 @@ const parts = {
   attacks: { what: "the attack list, through the npm package and the native server", needs: ["dev", "js"], go: () => nodeTest(["tests/attacks"], { env: binary }) },
   jose: { what: "accept and refuse like jose, but for listed exceptions", needs: ["js"], go: () => nodeTest(["tests/differential"]) },
   keys: { what: "the key engine over real HTTP, in both hosts", needs: ["dev", "js"], go: () => nodeTest(["tests/hosts/keys.test.mjs"], { env: binary }) },
+  fuzz: { what: "the fuzz targets, ten seconds each", needs: ["fuzz"], go: () => fuzz(10) },
   browser: { what: "the browser page in Chromium", needs: ["js"], go: () => nodeTest(["tests/runtimes/browser.test.mjs"]) },
   "walk-native-js": { what: "both SDKs and RemoteGraphs, native server, LangGraph JS", needs: ["release"], go: () => walkthrough("native", "js") },
   "walk-native-python": { what: "both SDKs and RemoteGraphs, native server, LangGraph Python", needs: ["release"], go: () => walkthrough("native", "python") },

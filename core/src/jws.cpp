@@ -46,8 +46,8 @@ Result<ParsedJws> parse_jws(std::string_view text) {
   const json::Value* alg = object.find("alg");
   if (alg == nullptr || !alg->is_string()) return Error::header_malformed;
   if (const json::Value* kid = object.find("kid")) {
-    if (!kid->is_string() || kid->as_string().size() > kid_bytes_max) return Error::header_malformed;
-    jws.has_kid = true;
+    // An empty name is no name: taken for "none" it would match where an exact comparison finds nothing.
+    if (!kid->is_string() || kid->as_string().empty() || kid->as_string().size() > kid_bytes_max) return Error::header_malformed;
     jws.kid = kid->as_string();
   }
   if (const json::Value* typ = object.find("typ")) {

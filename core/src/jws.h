@@ -26,7 +26,6 @@ struct ParsedJws {
   const Jwa* alg = nullptr;
   std::string kid;  // "" when the header has none
   std::string typ;  // as written; "" when the header has none
-  bool has_kid = false;
   bool has_typ = false;
   std::string signing_input;  // header.payload, the bytes that are signed
   std::string payload;        // decoded and NOT verified
@@ -35,7 +34,7 @@ struct ParsedJws {
 
 // Shape only. Refuses: over jws_bytes_max, not three parts, base64url that is not canonical, a header that is
 // not a strict JSON object (duplicates, UTF-8, depth 4), `crit`, `b64`, `zip`, an unknown or non-string alg,
-// a kid that is not a string of at most kid_bytes_max, a typ that is not a string. jku, x5u, jwk and x5c are never read (RFC
+// a kid that is not a string of 1 to kid_bytes_max bytes, a typ that is not a string. jku, x5u, jwk and x5c are never read (RFC
 // 8725 3.10).
 [[nodiscard]] Result<ParsedJws> parse_jws(std::string_view text);
 

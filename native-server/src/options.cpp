@@ -118,6 +118,10 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
       ->capture_default_str();
   serve->add_option("--ca-file", options.serve.ca_file, "Trust these certificates too (PEM), for https upstreams and issuers")
       ->type_name("FILE");
+  serve
+      ->add_option("--key-snapshot", options.serve.key_snapshot_file,
+                   "Keep the issuers' keys in this file over a restart; who can write it decides who gets in")
+      ->type_name("FILE");
   serve->add_option("--drain-seconds", options.serve.drain_seconds, "How long SIGTERM lets requests finish")
       ->type_name("N")
       ->check(CLI::Range(0U, 86400U))

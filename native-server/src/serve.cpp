@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "http.h"
+#include "key_snapshot.h"
 
 namespace postern::native {
 namespace {
@@ -717,6 +718,7 @@ int Server::run() {
   clients_max_ = usable > 2 * descriptors_reserved ? (usable - descriptors_reserved) / 2 : 32;
 
   if (!listen()) return 1;
+  take_up_key_snapshot();
   const Tcp::endpoint local = acceptor_.local_endpoint();
   const std::string host = local.address().is_v6() ? "[" + local.address().to_string() + "]" : local.address().to_string();
   const std::string url = "http://" + host + ":" + std::to_string(local.port());
@@ -840,7 +842,26 @@ Task<> Server::run_fetch(Fetch fetch) {
                          {"status", std::to_string(response.status)}});
   gate_.give(fetch.fetch_id, std::move(response), now());
   answered(fetch.fetch_id);
+  look_after_keys();
   look_after_due();
+}
+
+void Server::take_up_key_snapshot() {
+  if (options_.key_snapshot_file.empty()) return;
+  std::string fault;
+  const std::string text = read_key_snapshot(options_.key_snapshot_file, fault);
+  if (!fault.empty()) log_.event("key_snapshot_refused", {{"why", fault}});
+  if (text.empty()) return;
+  log_.event("key_snapshot_read", {{"issuers", std::to_string(gate_.import_keys(text, now()))}});
+}
+
+// After a fetch of keys: says what was wrong with it, and keeps what is new.
+void Server::look_after_keys() {
+  for (const std::string& fault : gate_.key_faults()) log_.event("keys_unusable", {{"why", fault}});
+  if (options_.key_snapshot_file.empty() || gate_.keys_version() == keys_kept_) return;
+  keys_kept_ = gate_.keys_version();
+  const std::string fault = write_key_snapshot(options_.key_snapshot_file, gate_.export_keys());
+  if (!fault.empty()) log_.event("key_snapshot_not_written", {{"why", fault}});
 }
 
 void Server::answered(std::uint64_t fetch_id) {

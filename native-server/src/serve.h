@@ -41,6 +41,7 @@ struct ServeOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;
   std::string ca_file;
+  std::string key_snapshot_file;  // "": keys are kept in memory alone
   LogLevel log = LogLevel::access;
   unsigned drain_seconds = 10;
   bool ready_json = false;
@@ -73,6 +74,8 @@ class Server {
   Task<> run_fetch(Fetch fetch);
   void answered(std::uint64_t fetch_id);
   void look_after_due();
+  void take_up_key_snapshot();
+  void look_after_keys();
 
   Gate& gate_;
   const ServeOptions options_;
@@ -85,6 +88,7 @@ class Server {
   asio::signal_set signals_;
   SteadyTimer due_timer_;
   SteadyTimer drain_timer_;
+  std::uint64_t keys_kept_ = 0;  // Gate::keys_version of the snapshot on disk
   std::size_t held_bytes_ = 0;
   std::set<Client*> clients_;
   std::size_t clients_max_ = 0;

@@ -70,6 +70,10 @@ struct Reader {
   }
 
   void audience() {
+    if (rules.audience_absent) {
+      if (has("aud")) reject("aud, where another claim says whom the token is for");
+      return;
+    }
     if (!has("aud")) {
       if (!rules.any_audience) reject("no aud");
       return;
@@ -128,11 +132,20 @@ struct Reader {
     for (const auto& [name, value] : rules.required) {
       if (!claims.contains(name) || claims[name] != value) reject("a required claim");
     }
+    for (const auto& [name, value] : rules.only) {
+      if (claims.contains(name) && claims[name] != value) reject("a claim that may say one thing only");
+    }
+    bool some = rules.required_any.empty();
+    for (const std::string& name : rules.required_any) some = some || (claims.contains(name) && !claims[name].is_null());
+    if (!some) reject("none of the claims of which one is required");
   }
 
   void identity() {
     const std::string identity = string_member(claims, rules.identity_claim.c_str());
     if (identity.empty() || identity.size() > 256) return void(reject("identity"));
+    if (rules.identity_claim == "email" && (!has("email_verified") || claims["email_verified"] != true)) {
+      return void(reject("an email that nobody verified"));
+    }
     for (const char c : identity) {
       const auto byte = static_cast<unsigned char>(c);
       if (byte < 0x20 || byte == 0x7F) return void(reject("identity has a control character"));

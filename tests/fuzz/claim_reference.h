@@ -19,7 +19,10 @@ struct ReferenceRules {
   std::vector<std::string> types = {"jwt", "at+jwt"};  // lower case
   bool type_required = false;
   std::vector<std::pair<std::string, std::string>> required;
-  std::string identity_claim = "sub";
+  std::vector<std::string> required_any;                  // one of them is there and not null
+  std::vector<std::pair<std::string, std::string>> only;  // where it is there, it says this
+  bool audience_absent = false;                           // aud must not be there
+  std::string identity_claim = "sub";                     // an email must be verified
   bool id_tokens = false;
 };
 

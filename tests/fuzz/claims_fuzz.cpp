@@ -52,6 +52,43 @@ std::vector<Setting> make_settings() {
     rules.types = {"at+jwt", "x/y"};
     rules.type_required = true;
   }
+  // Presets: what the providers' documentation says about their tokens. The issuer's name is the targets' own.
+  const auto preset = [&](const std::string& name, const std::string& url) -> ReferenceRules& {
+    return add(R"("audience":"agents","preset":")" + name + R"(","url":")" + url + '"');
+  };
+  {
+    ReferenceRules& rules = preset("supabase", "https://p.supabase.co");
+    rules.audiences = {"agents"};
+    rules.required = {{"role", "authenticated"}};
+  }
+  {
+    ReferenceRules& rules = preset("cognito", "https://cognito-idp.eu-1.amazonaws.com/POOL");
+    rules.audience_absent = true;
+    rules.required = {{"token_use", "access"}, {"client_id", "agents"}};
+  }
+  {
+    ReferenceRules& rules = preset("clerk", "https://a.clerk.accounts.dev");
+    rules.audience_absent = true;
+    rules.required = {{"azp", "agents"}};
+    rules.required_any = {"sid"};
+    rules.only = {{"sts", "active"}};
+  }
+  {
+    ReferenceRules& rules = preset("entra", "https://login.microsoftonline.com/t/v2.0");
+    rules.audiences = {"agents"};
+    rules.required = {{"ver", "2.0"}};
+    rules.required_any = {"scp", "roles"};
+  }
+  {
+    ReferenceRules& rules = preset("google", "https://accounts.google.com");
+    rules.audiences = {"agents"};
+    rules.id_tokens = true;
+  }
+  {
+    ReferenceRules& rules = preset("keycloak", "https://k.example/realms/r");
+    rules.audiences = {"agents"};
+    rules.required = {{"typ", "Bearer"}};
+  }
   return out;
 }
 

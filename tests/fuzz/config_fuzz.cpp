@@ -45,14 +45,15 @@ void check_issuer(const IssuerSettings& issuer, const Dom& dom) {
   const Preset* preset = find_preset(string_member(dom, "preset"));
   const bool fixed = preset != nullptr && !preset->audience.empty();
   must(dom.contains("audience") || is_true(dom, "any_audience") || fixed, "an audience is named, or any_audience spelled out");
-  if (rules.any_audience && !is_true(dom, "any_audience")) {
+  must(!rules.any_audience || is_true(dom, "any_audience"), "any audience is accepted where that is spelled out only");
+  if (rules.audience_absent) {
     const bool elsewhere = preset != nullptr && preset->audience_claim != "aud" &&
                            std::any_of(rules.required.begin(), rules.required.end(), [&](const auto& pair) {
                              return pair.first == preset->audience_claim && !pair.second.empty();
                            });
     must(elsewhere, "aud is not looked at only where the preset's claim is");
   }
-  must(rules.any_audience || !rules.audiences.empty(), "an audience is checked");
+  must(rules.any_audience || rules.audience_absent || !rules.audiences.empty(), "an audience is checked");
   for (const std::string& audience : rules.audiences) must(!audience.empty(), "no audience is empty");
   must(rules.leeway_seconds >= 0 && rules.leeway_seconds <= 300, "the leeway is bounded");
   must(!rules.identity_claim.empty(), "the identity comes from a claim");

@@ -130,8 +130,10 @@ void check_shape(std::string_view text, const ParsedJws& jws) {
   must(object.strict && object.dom.is_object() && object.depth <= 4, "the header is a strict and flat JSON object", *header);
   for (const char* name : {"crit", "b64", "zip"}) must(!object.dom.contains(name), "no extension is accepted", name);
   must(jws.alg != nullptr && string_member(object.dom, "alg") == jws.alg->name, "alg is a known name, exactly", *header);
-  must(jws.has_kid == object.dom.contains("kid") && jws.has_typ == object.dom.contains("typ"), "kid and typ are told from none");
-  must(!jws.has_kid || (object.dom["kid"].is_string() && object.dom["kid"] == jws.kid && jws.kid.size() <= kid_bytes_max), "kid");
+  must(jws.kid.empty() != object.dom.contains("kid") && jws.has_typ == object.dom.contains("typ"),
+       "kid and typ are told from none");
+  must(jws.kid.empty() || (object.dom["kid"].is_string() && object.dom["kid"] == jws.kid && jws.kid.size() <= kid_bytes_max),
+       "kid");
   must(!jws.has_typ || (object.dom["typ"].is_string() && object.dom["typ"] == jws.typ), "typ");
 }
 

@@ -88,8 +88,19 @@ const { now, issuer } = fuzzTokens;
 const claims = { iss: issuer, aud: "agents", iat: now - 60, exp: now + 3600, sub: "alice" };
 // Each setting of claims_fuzz, each typ, and the very last moments.
 for (let setting = 0; setting < 6; ++setting) {
-  seed("claims", `${setting}2${JSON.stringify({ ...claims, email: "alice@example", role: "authenticated" })}`);
+  seed("claims", `${setting}2${JSON.stringify({ ...claims, email: "alice@example", email_verified: true, role: "authenticated" })}`);
 }
+// 0x30 is setting 0 of twelve: the presets come after the six.
+const { aud, ...unaddressed } = claims;
+const presets = [
+  { ...claims, role: "authenticated" },
+  { ...unaddressed, token_use: "access", client_id: aud },
+  { ...unaddressed, azp: aud, sid: "s", sts: "active" },
+  { ...claims, ver: "2.0", scp: "a" },
+  { ...claims, nonce: "n", at_hash: "h" },
+  { ...claims, typ: "Bearer" },
+];
+presets.forEach((payload, i) => seed("claims", `${String.fromCharCode(48 + 6 + i)}0${JSON.stringify(payload)}`));
 for (let typ = 0; typ < 12; ++typ) seed("claims", `5${String.fromCharCode(48 + typ)}${JSON.stringify({ ...claims, nonce: "n", scope: "a b" })}`);
 for (const exp of [now - 6, now - 5, now - 4, now, now + 0.5, 2 ** 53, 2 ** 53 + 2, 1e300, -0.0, -1]) {
   for (const name of ["exp", "nbf", "iat"]) seed("claims", `00${JSON.stringify({ ...claims, [name]: exp })}`);

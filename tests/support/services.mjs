@@ -59,9 +59,9 @@ export function startService(name, command, { env = {}, timeoutSeconds = 90 } = 
 
   const stop = async () => {
     kill();
-    const gone = await Promise.race([exited.then(() => true), new Promise((r) => setTimeout(r, 15_000, false))]);
-    if (!gone) kill("SIGKILL");
+    const late = setTimeout(kill, 15_000, "SIGKILL");
     await exited;
+    clearTimeout(late);
   };
 
   return new Promise((resolve, reject) => {

@@ -253,6 +253,7 @@ TEST_F(Jws, KidsAreOpaqueAndBounded) {
   for (const char* kid : {"1", "null", "[\"k1\"]", "{}", "true"}) {
     EXPECT_EQ(outcome_of_header(R"({"alg":"ES256","kid":)"s + kid + "}"), "header_malformed") << kid;
   }
+  EXPECT_EQ(outcome_of_header(R"({"alg":"ES256","kid":""})"), "header_malformed");
   EXPECT_EQ(outcome_of_header(R"({"alg":"ES256","kid":")" + std::string(256, 'k') + R"("})"), "key_unknown");
   EXPECT_EQ(outcome_of_header(R"({"alg":"ES256","kid":")" + std::string(257, 'k') + R"("})"), "header_malformed");
 }

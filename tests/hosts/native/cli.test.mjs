@@ -1,7 +1,8 @@
 // The command line: what it prints, and that a mistake stops the start with status 2.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { audience, binary, exchange, get, head, issuer, jwks, scratch, startPostern, startRawUpstream, token, until, writeConfig } from "./support.mjs";
@@ -119,4 +120,42 @@ test("says where it listens, quietly if asked", async (t) => {
   const v6 = await startPostern(t, ["--config", writeConfig(upstream.url), "--listen", "[::1]:0"]).catch(() => undefined);
   if (v6) assert.match(v6.url, /^http:\/\/\[::1\]:\d+$/);
   assert.equal(jwks.keys.length, 1);
+});
+
+test("a key snapshot carries a restart over an issuer that is down, and only its owner may write it", async (t) => {
+  const file = join(scratch, "keys.snapshot");
+  let asked = 0;
+  const idp = createServer((request, reply) => {
+    asked += 1;
+    reply.setHeader("content-type", "application/json");
+    reply.end(JSON.stringify(jwks));
+  });
+  await new Promise((resolve) => idp.listen(0, "127.0.0.1", resolve));
+  t.after(() => idp.close());
+  const port = idp.address().port;
+  const args = ["--upstream", "http://127.0.0.1:1", "--issuer", issuer, "--audience", audience, "--jwks-uri", `http://127.0.0.1:${port}/jwks.json`, "--key-snapshot", file];
+  const ask = async (gate) => (await exchange(t, gate.port, head("GET /nowhere HTTP/1.1"))).status;
+  const stop = async (gate) => {
+    gate.child.kill("SIGTERM");
+    await gate.exited;
+  };
+
+  const first = await startPostern(t, args);
+  assert.equal(await ask(first), 404, "the token is good, the route is none");
+  assert.equal(asked, 1);
+  await until(() => existsSync(file), "the snapshot");
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  await stop(first);
+  await new Promise((resolve) => idp.close(resolve));
+
+  const second = await startPostern(t, args);
+  assert.equal(await ask(second), 404, "no fetch was needed");
+  await until(() => /key_snapshot_read/.test(second.log()), "the log line");
+  await stop(second);
+
+  chmodSync(file, 0o666);
+  const third = await startPostern(t, args);
+  await until(() => /key_snapshot_refused.*others may write it/.test(third.log()), "the refusal");
+  assert.equal(await ask(third), 503);
+  await until(() => /keys_unusable/.test(third.log()), "why there are no keys");
 });
