@@ -6,7 +6,8 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { logFolder, removeLogs, root, startAgent, startGate, startIssuer } from "./support/services.mjs";
+import { leaksIn, leaksInFolder } from "./support/leaks.mjs";
+import { root, startAgent, startGate, startIssuer } from "./support/services.mjs";
 
 const scratch = mkdtempSync(join(tmpdir(), "postern-test-"));
 process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
@@ -229,6 +230,10 @@ async function build(name) {
   return code === 0;
 }
 
+// Whatever a part prints, and whatever the servers that it starts write, is looked through at the end.
+process.env.POSTERN_LOGS ??= mkdtempSync(join(tmpdir(), "postern-logs-"));
+const printed = new Map();
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const name of chosen) {
   const part = parts[name];
@@ -241,13 +246,21 @@ for (const name of chosen) {
     counts.output += `\n${counts.skipped} tests were skipped, which CI does not allow`;
     counts.failed += 1;
   }
+  printed.set(name, counts.output);
   const good = counts.failed === 0;
   if (!good && !verbose) console.log(counts.output);
   else if (counts.table && !verbose) console.log(counts.table);
   console.log(`${good ? "ok  " : "FAIL"}  ${name.padEnd(20)} ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped  (${seconds(since)})`);
   for (const key of ["passed", "failed", "skipped"]) total[key] += counts[key];
 }
-if (total.failed > 0) console.log(`logs of what was started: ${logFolder()}`);
-else removeLogs();
+const leaks = [
+  ...leaksInFolder(process.env.POSTERN_LOGS, []),
+  ...[...printed].flatMap(([name, output]) => leaksIn(output, []).map((what) => `output of ${name}: ${what}`)),
+];
+total[leaks.length === 0 ? "passed" : "failed"] += 1;
+console.log(`${leaks.length === 0 ? "ok  " : "FAIL"}  ${"leaks".padEnd(20)} no log and no output of this run holds a token or a private key`);
+for (const leak of leaks) console.log(`      ${leak}`);
+if (total.failed > 0) console.log(`logs of what was started: ${process.env.POSTERN_LOGS}`);
+else rmSync(process.env.POSTERN_LOGS, { recursive: true, force: true });
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
