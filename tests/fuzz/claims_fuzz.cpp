@@ -5,6 +5,7 @@
 
 #include "fuzz/claim_reference.h"
 #include "fuzz/must.h"
+#include "fuzz/mutate_json.h"
 #include "fuzz/reference_json.h"
 #include "fuzz/tokens.h"
 #include "postern/gate.h"
@@ -147,6 +148,70 @@ void check(Rig& rig, const std::optional<std::string>& typ, std::string_view pay
   must(kept.strict && kept.dom == read_reference(payload).dom, "the claims that rules see are the payload's", user.claims_json);
 }
 
+constexpr std::string_view words[] = {"iss",
+                                      "aud",
+                                      "exp",
+                                      "nbf",
+                                      "iat",
+                                      "sub",
+                                      "jti",
+                                      "nonce",
+                                      "scope",
+                                      "scp",
+                                      "roles",
+                                      "azp",
+                                      "cnf",
+                                      "events",
+                                      "htm",
+                                      "htu",
+                                      "at_hash",
+                                      "c_hash",
+                                      "s_hash",
+                                      "role",
+                                      "authenticated",
+                                      "email",
+                                      "email_verified",
+                                      "token_use",
+                                      "access",
+                                      "client_id",
+                                      "sid",
+                                      "sts",
+                                      "active",
+                                      "ver",
+                                      "2.0",
+                                      "typ",
+                                      "Bearer",
+                                      "name",
+                                      "permissions",
+                                      "agents",
+                                      "agent",
+                                      "agents ",
+                                      "Agents",
+                                      "agentsx",
+                                      "other",
+                                      "alice",
+                                      "https://idp.example/auth/v1",
+                                      "https://idp.example/auth/v1/",
+                                      "https://idp.example/auth/v",
+                                      "[\"agents\"]",
+                                      "[\"x\",\"agents\"]",
+                                      "[[\"agents\"]]",
+                                      "{\"agents\":true}",
+                                      "1800000000",
+                                      "1799999995",
+                                      "1799999994",
+                                      "1800000005",
+                                      "1800000006",
+                                      "1800000300",
+                                      "1800000301",
+                                      "1799999700",
+                                      "1799999699",
+                                      "1800000000.5",
+                                      "9007199254740992",
+                                      "9007199254740993",
+                                      "1e300",
+                                      "true"};
+
 }  // namespace
 }  // namespace postern::fuzz
 
@@ -155,4 +220,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   if (size < 2) return 0;
   check(rig(bytes[0]), types()[bytes[1] % types().size()], text_of(bytes + 2, size - 2));
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t size, std::size_t size_max, unsigned seed) {
+  using namespace postern::fuzz;
+  Random random(seed);
+  if (size < 2 || random() % 8 == 0) return store(mutate_bytes(std::string(text_of(bytes, size)), size_max), bytes, size_max);
+  const std::string choices(text_of(bytes, 2));
+  return store(choices + mutate_json(text_of(bytes + 2, size - 2), words, size_max - 2, random), bytes, size_max);
 }

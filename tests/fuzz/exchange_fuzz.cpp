@@ -509,6 +509,8 @@ void Play::check_passed_on(const Shadow& shadow, const Respond& respond) const {
   if (shadow.unsure) return;
   const auto permission = decide(shadow);
   must(permission.has_value(), "what the policy denies is not passed on");
+  // What is made under a rule without a filter is anybody's; if_exists=raise went up, so it is new.
+  if (shadow.match->route->action == Action::create && !permission->filtered && shadow.reply_thread.empty()) return;
   const ReferenceText given = read_reference(text);
   must(given.strict, "a reply that is passed on was read", text);
   // A create gives back an existing thread under the rule for reading, when its own has no filter.

@@ -249,10 +249,8 @@ std::string_view pick(const List& list, Random& random) {
   return list[random() % std::size(list)];
 }
 
-// One of the table's own routes, ids filled in.
-std::string route_line(Random& random) {
-  const auto rows = langgraph_routes();
-  const Route& row = rows[random() % rows.size()];
+// A row's method and path, ids filled in.
+std::string row_target(const Route& row, Random& random) {
   std::string path(row.path);
   for (std::size_t open = path.find('{'); open != std::string::npos; open = path.find('{')) {
     const std::size_t close = path.find('}', open);
@@ -268,6 +266,11 @@ std::string route_line(Random& random) {
   }
   const bool head = row.method == "GET" && random() % 8 == 0;
   return (head ? "HEAD" : std::string(row.method)) + " " + path;
+}
+
+std::string route_line(Random& random) {
+  const auto rows = langgraph_routes();
+  return row_target(rows[random() % rows.size()], random);
 }
 
 std::string token_name(bool secret, Random& random) {
@@ -327,8 +330,94 @@ std::string random_line(bool secret, Random& random) {
   }
 }
 
-// A request with the answers it may need.
+// A value of a field's kind, right most of the time.
+Dom field_value(const Field& field, Random& random) {
+  const auto text = [&](std::initializer_list<std::string_view> list) {
+    return Dom::parse(std::data(list)[random() % list.size()], nullptr, false);
+  };
+  if (random() % 16 == 0) return text({"null", "1", "\"x\"", "{}", "[]"});
+  switch (field.kind) {
+    case FieldKind::metadata:
+      return text(
+          {R"({"owner":"alice"})", R"({"owner":"bob","k":1})", R"({"created_by":"system"})", R"({"members":["bob"]})", "{}"});
+    case FieldKind::config:
+      return text({R"({"configurable":{"thread_id":"$A"},"metadata":{"owner":"bob"}})", R"({"configurable":{"user_id":"bob"}})",
+                   R"({"configurable":{"thread_id":"$B"}})", R"({"configurable":{"langgraph_auth_user":{}}})",
+                   R"({"tags":["a"],"recursion_limit":5,"metadata":{"owner":"bob","langgraph_auth_user_id":"bob"}})",
+                   R"({"configurable":{"checkpoint_id":"$R","__x":1}})"});
+    case FieldKind::context:
+      return text({R"({"k":1})", R"({"user_id":"bob"})", R"({"thread_id":"$B"})", R"({"langgraph_auth_permissions":[]})"});
+    case FieldKind::checkpoint:
+      return text({R"({"thread_id":"$A"})", R"({"thread_id":"$B"})", R"({"configurable":{"thread_id":"$B"}})",
+                   R"({"checkpoint_id":"$R","checkpoint_ns":""})", R"({"user_id":"bob"})", "\"c\""});
+    case FieldKind::assistant:
+      return text({"\"agent\"", "\"$S\"", "\"$O\"", "\"other\"", "\"0x096781560153d2b2f60d3403f7e9ca\""});
+    case FieldKind::uuid:
+      return text({"\"$A\"", "\"$B\""});
+    case FieldKind::ids:
+      return text({R"(["$A"])", R"(["$A","$B"])", "[]"});
+    case FieldKind::select:
+      return text({R"(["thread_id"])", R"(["metadata"])", R"(["values","thread_id"])", "[]"});
+    case FieldKind::command:
+      return text({R"({"resume":1})", R"({"update":{"owner":"bob"},"goto":"x"})"});
+    case FieldKind::integer:
+      return text({"0", "1", "10"});
+    case FieldKind::boolean:
+      return text({"true", "false"});
+    case FieldKind::string:
+      if (field.name == "if_exists") return text({"\"do_nothing\"", "\"raise\""});
+      if (field.name == "if_not_exists") return text({"\"create\"", "\"reject\""});
+      return text({"\"x\"", "\"idle\""});
+    default:
+      return text({"{}", "[]", "\"x\"", R"({"messages":[1.50]})"});
+  }
+}
+
+// A body of the route's own fields.
+std::string random_body(const Route& row, Random& random) {
+  Dom body = Dom::object();
+  for (const Field& field : row.body) {
+    const bool wanted = field.kind == FieldKind::assistant ? random() % 16 != 0 : random() % 3 == 0;
+    if (wanted) body[std::string(field.name)] = field_value(field, random);
+  }
+  return body.dump();
+}
+
+// A request and what a well-meaning upstream answers, so that the rare lines meet exchanges that are far along.
+std::vector<std::string> random_story(bool secret, Random& random) {
+  const std::string slot = std::to_string(random() % 3);
+  const std::string user = random() % 2 == 0 ? "alice" : "bob";
+  const auto rows = langgraph_routes();
+  const Route& row = rows[random() % rows.size()];
+  const std::string target = row_target(row, random);
+  std::vector<std::string> out = {"open " + slot + " " + user + (secret ? "_hs256 " : "_rs256 ") + target};
+  std::string body;
+  if (row.takes_body()) {
+    body = random_body(row, random);
+    out.push_back("body " + slot + " " + body);
+  }
+  const std::string thread = target.find("$B") != std::string::npos ? "$B" : "$A";
+  const std::string object = R"({"thread_id":")" + thread + R"(","metadata":{"owner":")" + user + R"("}})";
+  const std::string assistant = R"({"assistant_id":"$S","graph_id":"agent","metadata":{"created_by":"system"}})";
+  if (body.find("$S") != std::string::npos || row.resource == Resource::assistants) {
+    const bool list = target.find("$S") == std::string::npos && body.find("$S") == std::string::npos;
+    out.push_back("reply " + slot + " 200 " + (list ? "[" + assistant + "]" : assistant));
+  }
+  if (row.resource == Resource::threads) {
+    const bool made = body.find("\"create\"") != std::string::npos && random() % 2 == 0;
+    if (made) out.push_back("reply " + slot + " 200 []");
+    const bool alone = made || row.path == "/threads";
+    out.push_back("reply " + slot + " 200 " + (alone ? object : "[" + object + "]"));
+    if (target.find("$R") != std::string::npos) {
+      out.push_back("reply " + slot + " 200 {\"run_id\":\"$R\",\"thread_id\":\"" + thread + "\"}");
+    }
+  }
+  return out;
+}
+
+// A request with some answers.
 std::vector<std::string> random_scene(bool secret, Random& random) {
+  if (random() % 4 != 0) return random_story(secret, random);
   const std::string slot = std::to_string(random() % 3);
   std::vector<std::string> out = {"open " + slot + " " + token_name(secret, random) + " " + route_line(random)};
   if (random() % 4 == 0) out.push_back("reply " + slot + " 200 $jwks");
@@ -373,26 +462,27 @@ std::string mutate_script(std::string_view script, std::size_t size_max, Random&
     const std::size_t at = lines.empty() ? 0 : random() % lines.size();
     const auto place = lines.begin() + static_cast<std::ptrdiff_t>(at);
     const auto after = lines.empty() ? lines.end() : place + 1;
-    switch (random() % 10) {
+    switch (random() % 12) {
       case 0:
       case 1:
         lines.insert(after, random_line(secret, random));
         break;
-      case 2: {
+      case 2:
+      case 3: {
         const auto scene = random_scene(secret, random);
         lines.insert(after, scene.begin(), scene.end());
         break;
       }
-      case 3:
+      case 4:
         if (lines.size() > 1) lines.erase(place);
         break;
-      case 4:
+      case 5:
         if (!lines.empty()) lines.insert(after, std::string(*place));
         break;
-      case 5:
+      case 6:
         if (!lines.empty()) std::swap(*place, lines[random() % lines.size()]);
         break;
-      case 6:
+      case 7:
         if (!lines.empty()) *place = random_line(secret, random);
         break;
       default:
