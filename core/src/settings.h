@@ -6,26 +6,12 @@
 #include <string_view>
 #include <vector>
 
-#include "claims.h"
-#include "jwk.h"
-#include "key_cache.h"
+#include "issuer_settings.h"
 #include "policy.h"
 #include "postern/config.h"
 #include "postern/request.h"
 
 namespace postern {
-
-// With an identity of at most 256 bytes what is stored as owner stays short.
-inline constexpr std::size_t identity_prefix_bytes_max = 64;
-
-struct IssuerSettings {
-  ClaimRules claims;
-  KeyCacheRules keys;
-  std::vector<const Jwa*> algorithms;  // what a token of this issuer may use; never empty
-  std::vector<Jwk> static_keys;        // `keys` and `symmetric_keys` of the configuration
-  std::string identity_prefix;         // put before the identity; tells the issuers' users apart
-  bool fetches_keys = true;            // false: static keys only
-};
 
 struct UpstreamSettings {
   std::string url;  // scheme://host[:port][/base], no trailing slash

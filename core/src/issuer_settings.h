@@ -1,0 +1,31 @@
+// The configuration's `issuers` -> IssuerSettings: whose tokens are believed, and how their keys are had.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "claims.h"
+#include "config_object.h"
+#include "jwk.h"
+#include "key_cache.h"
+
+namespace postern {
+
+// With an identity of at most 256 bytes what is stored as owner stays short.
+inline constexpr std::size_t identity_prefix_bytes_max = 64;
+
+struct IssuerSettings {
+  ClaimRules claims;
+  KeyCacheRules keys;
+  std::vector<const Jwa*> algorithms;  // what a token of this issuer may use; never empty
+  std::vector<Jwk> static_keys;        // `keys` and `symmetric_keys` of the configuration
+  std::string identity_prefix;         // put before the identity; tells the issuers' users apart
+  bool fetches_keys = true;            // false: static keys only
+};
+
+// Reads `issuers` and `shared_identities`. Warnings are for a person at start, one line each.
+[[nodiscard]] Fault parse_issuers(const Object& top, const Environment& environment, std::vector<IssuerSettings>& out,
+                                  std::vector<std::string>& warnings);
+
+}  // namespace postern
