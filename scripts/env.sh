@@ -32,3 +32,9 @@ if [ -z "${POSTERN_PYTHON:-}" ] && [ -e "$POSTERN_ROOT/tests/upstream/requiremen
   POSTERN_PYTHON="$POSTERN_CACHE/python-$(git hash-object --no-filters "$POSTERN_ROOT/tests/upstream/requirements.txt" | cut -c1-12)/bin/python"
   export POSTERN_PYTHON
 fi
+
+# Node 24, Deno and Bun, for scripts/bench: one folder for each list of versions.
+if [ -z "${POSTERN_RUNTIMES:-}" ] && [ -e "$POSTERN_ROOT/bench/runtimes/package-lock.json" ]; then
+  POSTERN_RUNTIMES="$POSTERN_CACHE/runtimes-$(git hash-object --no-filters "$POSTERN_ROOT/bench/runtimes/package-lock.json" | cut -c1-12)"
+  export POSTERN_RUNTIMES
+fi

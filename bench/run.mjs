@@ -1,0 +1,124 @@
+// The measurement: every contestant in every runtime, in alternating rounds of one run. scripts/bench builds and calls this.
+//
+//   node bench/run.mjs [--quick] [--json] [--only PATTERN] [--rounds N]
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { runtimes, versionOf } from "./runtimes.mjs";
+import { suites } from "./suites.mjs";
+import { printRatios } from "./ratios.mjs";
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
+    rounds: { type: "string" },
+  },
+});
+const rounds = Number(options.rounds ?? (options.quick ? 9 : 15));
+const sliceUs = options.quick ? 25_000 : 80_000;
+const warmUs = options.quick ? 120_000 : 500_000;
+const sliceMost = 2048;
+const pattern = new RegExp(options.only);
+/** Whether a key of the results could be wanted: `verify.ES256` asks for all below it, `verify.ES256.node20.jose` for a runtime's. */
+const wanted = (suite, runtime) => pattern.test(`${suite}.${runtime}.`) || options.only.startsWith(`${suite}.${runtime}.`);
+
+const say = (text) => process.stderr.write(`${text}\n`);
+const median = (list) => {
+  const sorted = [...list].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+/** One contestant in one runtime, one width. */
+class Entry {
+  samples = [];
+  at = 0;
+  constructor(suite, runtime, agent, peer, width) {
+    Object.assign(this, { suite, runtime, agent, peer, width });
+  }
+  get key() {
+    return `${this.suite.name}.${this.runtime}.${this.peer}${this.width === 1 ? "" : `.x${this.width}`}`;
+  }
+  async ask(order) {
+    const answer = await this.agent.ask({ name: this.suite.name, peer: this.peer, ...order });
+    if (answer.fault) throw new Error(`${this.key}: ${answer.fault}`);
+    return answer;
+  }
+  /** Microseconds for these tokens; throws when a result is not right. */
+  async work(indices) {
+    await this.ask({ order: "prepare", indices });
+    const { us } = await this.ask({ order: "run", width: this.width });
+    const { goodRefused, wrongAccepted, mixedUp } = await this.ask({ order: "check" });
+    if (goodRefused + wrongAccepted + mixedUp > 0) {
+      throw new Error(`${this.key} is wrong: ${goodRefused} good refused, ${wrongAccepted} wrong accepted, ${mixedUp} mixed up, of ${indices.length}`);
+    }
+    return us;
+  }
+  async warmUp() {
+    for (const indices of this.suite.warm()) await this.work(indices);
+    let count = 32;
+    let spent = 0;
+    for (;;) {
+      const us = Math.max(await this.work(this.suite.draw(this, count)), 1);
+      spent += us;
+      if (spent >= warmUs) {
+        // Whole groups of 32: two wrong tokens in each, and one flight.
+        this.count = Math.min(Math.max(Math.round((sliceUs / us) * (count / 32)), 1) * 32, sliceMost);
+        return;
+      }
+      count = Math.min(count * 2, sliceMost);
+    }
+  }
+  async sample() {
+    this.samples.push((await this.work(this.suite.draw(this, this.count))) / this.count);
+    const wrong = this.suite.wrong?.();
+    if (wrong) await this.work(wrong);
+  }
+}
+
+const started = new Map();
+const versions = {};
+const entries = [];
+try {
+  for (const suite of suites) {
+    for (const runtime of suite.runtimes ?? Object.keys(runtimes)) {
+      if (!wanted(suite.name, runtime)) continue;
+      if (!(runtime in versions)) versions[runtime] = versionOf(runtime);
+      if (versions[runtime] === undefined) {
+        say(`${suite.name}.${runtime}: not installed (scripts/setup bench)`);
+        continue;
+      }
+      if (!started.has(runtime)) started.set(runtime, await runtimes[runtime].start());
+      const agent = started.get(runtime);
+      const answer = await agent.ask({ order: "load", name: suite.name, kind: suite.kind, suite: suite.tokensAndKeys() });
+      if (answer.fault) throw new Error(`${suite.name}.${runtime}: ${answer.fault}`);
+      for (const { peer } of answer.contestants) {
+        for (const width of suite.widths) entries.push(new Entry(suite, runtime, agent, peer, width));
+      }
+    }
+  }
+  if (entries.length === 0) throw new Error(`nothing is named like "${options.only}"`);
+  say(`${entries.length} rows, ${rounds} rounds; warming up`);
+  for (const entry of entries) await entry.warmUp();
+  for (let round = 0; round < rounds; round++) {
+    // There and back again, so that nobody always comes after the same one.
+    for (const entry of round % 2 ? [...entries].reverse() : entries) await entry.sample();
+    say(`round ${round + 1} of ${rounds}`);
+  }
+} finally {
+  for (const agent of started.values()) await agent.stop();
+}
+
+const results = {};
+const tidy = (us) => Number(us.toPrecision(4));
+for (const { key, samples } of entries) {
+  results[key] = { median_us: tidy(median(samples)), min_us: tidy(Math.min(...samples)), max_us: tidy(Math.max(...samples)) };
+}
+const longest = Math.max(...Object.keys(results).map((key) => key.length));
+console.log(`${"us".padEnd(longest)} ${["median", "min", "max"].map((word) => word.padStart(9)).join("")}`);
+for (const [key, { median_us, min_us, max_us }] of Object.entries(results)) {
+  console.log(`${key.padEnd(longest)} ${[median_us, min_us, max_us].map((us) => String(us).padStart(9)).join("")}`);
+}
+printRatios(results);
+if (options.json) writeFileSync(new URL("results.json", import.meta.url), `${JSON.stringify(results, undefined, 1)}\n`);

@@ -1,0 +1,54 @@
+// What is measured: names, the tokens of each, and which of them one slice of work takes.
+import { algorithms, makeSuite } from "./workload.mjs";
+
+const lazily = (make) => {
+  let made;
+  return () => (made ??= make());
+};
+
+/**
+ * 256 tokens, one in 16 wrong, worked off in turn; no cache of verified tokens.
+ *
+ * @param {string} name
+ */
+const ofAll = (name, kind, alg, more) => ({
+  name, kind, widths: [1, 32],
+  tokensAndKeys: lazily(() => makeSuite(alg, 256)),
+  warm: () => [],
+  draw(entry, count) {
+    const indices = Array.from({ length: count }, (_, i) => (entry.at + i) % 256);
+    entry.at = (entry.at + count) % 256;
+    return indices;
+  },
+  ...more,
+});
+
+const seenCount = 10_000;
+/** Draws from 10,000 good tokens that were all seen before; wrong ones are tried off the clock after each slice. */
+const seenBefore = (name, kind, more) => {
+  const tokensAndKeys = lazily(() => {
+    const suite = sharedTokens();
+    return { ...suite, tokens: suite.tokens };
+  });
+  const pick = (good) => lazily(() => tokensAndKeys().tokens.flatMap((token, i) => (token.good === good ? [i] : [])));
+  const [good, bad] = [pick(true), pick(false)];
+  return {
+    name, kind, widths: [1, 32], tokensAndKeys,
+    *warm() {
+      for (let from = 0; from < good().length; from += 1024) yield good().slice(from, from + 1024);
+    },
+    draw: (_, count) => Array.from({ length: count }, () => good()[Math.floor(Math.random() * good().length)]),
+    wrong: () => Array.from({ length: 16 }, () => bad()[Math.floor(Math.random() * bad().length)]),
+    ...more,
+  };
+};
+// 10,000 good ones, and their share of wrong ones.
+const sharedTokens = lazily(() => makeSuite("ES256", Math.ceil((seenCount * 16) / 15 / 16) * 16));
+
+export const suites = [
+  ...algorithms.map((alg) => ofAll(`verify.${alg}`, "verify", alg)),
+  ofAll("authenticate.ES256", "authenticate", "ES256"),
+  seenBefore("verify-cached.ES256", "verify-cached"),
+  seenBefore("gate.thread-get", "gate.thread-get", { widths: [1] }),
+  seenBefore("gate.thread-handle", "gate.thread-handle"),
+];
