@@ -86,7 +86,7 @@ try {
       if (!wanted(suite.name, runtime)) continue;
       if (!(runtime in versions)) versions[runtime] = versionOf(runtime);
       if (versions[runtime] === undefined) {
-        say(`${suite.name}.${runtime}: not installed (scripts/setup bench)`);
+        say(`${suite.name}.${runtime}: not installed (scripts/setup bench; scripts/bench builds the native ones)`);
         continue;
       }
       if (!started.has(runtime)) started.set(runtime, await runtimes[runtime].start());
@@ -94,7 +94,7 @@ try {
       const answer = await agent.ask({ order: "load", name: suite.name, kind: suite.kind, suite: suite.tokensAndKeys() });
       if (answer.fault) throw new Error(`${suite.name}.${runtime}: ${answer.fault}`);
       for (const { peer } of answer.contestants) {
-        for (const width of suite.widths) entries.push(new Entry(suite, runtime, agent, peer, width));
+        for (const width of runtimes[runtime].sequential ? [1] : suite.widths) entries.push(new Entry(suite, runtime, agent, peer, width));
       }
     }
   }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { configuration } from "./configuration.mjs";
 import { freePort, root } from "../tests/support/services.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -15,7 +16,15 @@ const ofWrangler = createRequire(createRequire(import.meta.url).resolve("wrangle
 const { build } = ofWrangler("esbuild");
 // Where scripts/setup bench puts what is in runtimes/package.json.
 const installed = (name) => join(process.env.POSTERN_RUNTIMES ?? join(here, "runtimes"), "node_modules", name);
+// The compiler of the release preset is the one that counts; the other of the two is measured beside it.
+const compilerOf = (folder) => {
+  const file = join(root, "build", folder, "CMakeCache.txt");
+  return existsSync(file) && /^CMAKE_CXX_COMPILER:.*clang/m.test(readFileSync(file, "utf8")) ? "clang" : "gcc";
+};
+const otherCompiler = compilerOf("release") === "gcc" ? "clang" : "gcc";
 const programs = {
+  native: join(root, "build/release/postern_bench"),
+  other: join(root, "build/release-other/postern_bench"),
   node24: installed("node/bin/node"),
   deno: installed(".bin/deno"),
   bun: installed(".bin/bun"),
@@ -167,10 +176,54 @@ async function inChromium() {
   };
 }
 
+/** bench/native: the same orders as lines of words, and the suite as a file. */
+function natively(binary) {
+  const scratch = mkdtempSync(join(tmpdir(), "postern-bench-"));
+  const suiteFile = join(scratch, "suite");
+  const program = lines([binary], JSON.parse, ({ order, name, peer, kind, indices }) => {
+    if (order === "load") return `load ${name} ${kind} ${suiteFile}`;
+    if (order === "prepare") return `prepare ${name} ${peer} ${indices}`;
+    return order;
+  });
+  return {
+    async ask(order) {
+      if (order.order === "load") {
+        const { alg, jwks, pems, tokens } = order.suite;
+        const { text, env } = configuration(order.suite);
+        writeFileSync(
+          suiteFile,
+          [
+            `alg ${alg}`,
+            `config ${text}`,
+            ...Object.entries(env).map(([name, value]) => `env ${name} ${value}`),
+            ...jwks.map(({ kid }, i) => `key ${kid} ${pems[i].replaceAll("\n", "\\n")}`),
+            ...tokens.map(({ key, good, subject, text }) => `token ${key} ${Number(good)} ${subject} ${text}`),
+            "",
+          ].join("\n"),
+          { mode: 0o600 },
+        );
+      }
+      return program.ask(order);
+    },
+    async stop() {
+      await program.stop();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
 const stdio = join(here, "agents/stdio.mjs");
+
+/** From the program itself, which compilers sign. */
+function compilerVersion(program) {
+  const text = readFileSync(program, "latin1");
+  return (/clang version (\d+\.\d+\.\d+)/.exec(text) ?? /GCC: \([^)]*\) (\d+\.\d+\.\d+)/.exec(text))?.[1] ?? "unknown";
+}
 
 /** By the name that stands in the result's key. `version` is what the runtime says of itself. */
 export const runtimes = {
+  native: { program: programs.native, start: () => natively(programs.native), sequential: true },
+  [`native-${otherCompiler}`]: { program: programs.other, start: () => natively(programs.other), sequential: true },
   node20: { start: () => lines([process.execPath, "--no-warnings", stdio, "--node-peers"]), version: () => process.versions.node },
   node24: { program: programs.node24, start: () => lines([programs.node24, "--no-warnings", stdio, "--node-peers"]) },
   deno: { program: programs.deno, start: () => lines([programs.deno, "run", "--no-config", "--node-modules-dir=manual", "--allow-all", stdio]) },
@@ -184,6 +237,7 @@ export function versionOf(name) {
   const { version, program } = runtimes[name];
   if (version) return version();
   if (!existsSync(program)) return undefined;
+  if (name.startsWith("native")) return compilerVersion(program);
   const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
   return /\d+(\.\d+)+|\d{4}-\d\d-\d\d/.exec(stdout ?? "")?.[0];
 }

@@ -6,9 +6,8 @@
 import {
   constants, createHmac, createSecretKey, generateKeyPairSync, randomBytes, randomUUID, sign,
 } from "node:crypto";
+import { audience, issuer } from "./configuration.mjs";
 
-export const issuer = "https://project.example/auth/v1";
-export const audience = "authenticated";
 export const algorithms = ["ES256", "ES384", "EdDSA", "HS256", "RS256", "PS256"];
 export const keyCount = 8;
 

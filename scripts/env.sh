@@ -17,6 +17,9 @@ fi
 if [ -z "${POSTERN_BOOST_DIR:-}" ] && [ -e "$POSTERN_CACHE/boost-1.81/include/boost/version.hpp" ]; then
   export POSTERN_BOOST_DIR="$POSTERN_CACHE/boost-1.81"
 fi
+if [ -z "${POSTERN_JWT_CPP_DIR:-}" ] && [ -e "$POSTERN_CACHE/jwt-cpp-0.7.2/include/jwt-cpp/jwt.h" ]; then
+  export POSTERN_JWT_CPP_DIR="$POSTERN_CACHE/jwt-cpp-0.7.2"
+fi
 
 # scripts/setup makes a private Emscripten only where it found no emcc that is new enough.
 if [ -e "$POSTERN_CACHE/emscripten-3.1.69/.complete" ]; then

@@ -12,27 +12,11 @@
 import { jwtVerify } from "jose";
 import { Gate } from "postern";
 import { currentCore } from "../../js/dist/core.js";
+import { audience, configuration, issuer } from "../configuration.mjs";
 
-const issuer = "https://project.example/auth/v1";
-const audience = "authenticated";
-const upstream = "http://127.0.0.1:9";
 const asIs = (text) => text;
 
 // --------------------------------------------------------------------------------------------------------------- postern
-
-/** The text of a configuration that knows the suite's keys and needs no network, with what its secrets stand for. */
-function configuration(suite, more) {
-  const env = {};
-  const trust = suite.alg.startsWith("HS")
-    ? {
-        symmetric_keys: suite.jwks.map(({ kid, alg }, index) => {
-          env[`SECRET_${index}`] = suite.pems[index];
-          return { kid, alg, secret: `$SECRET_${index}` };
-        }),
-      }
-    : { keys: { keys: suite.jwks } };
-  return { text: JSON.stringify({ issuers: [{ issuer, audience, ...trust }], upstream: { url: upstream }, ...more }), env };
-}
 
 async function makeGate(suite, more, options = {}) {
   const { text, env } = configuration(suite, more);

@@ -1,10 +1,9 @@
 // Who is measured in Node besides: fast-jwt, node:crypto by hand.
 import { constants, createHmac, createPublicKey, createSecretKey, timingSafeEqual, verify } from "node:crypto";
 import { createVerifier } from "fast-jwt";
+import { audience, issuer } from "../configuration.mjs";
 import { Refused, split, userOf } from "./contestants.mjs";
 
-const issuer = "https://project.example/auth/v1";
-const audience = "authenticated";
 const asIs = (text) => text;
 
 // One verifier a key, and it is told which: no time goes into finding the key. That is in fast-jwt's favour.
