@@ -36,6 +36,7 @@ for (const word of ["eval(", "new Function", "import.meta"]) {
 }
 writeFileSync(join(dist, "glue.js"), glue);
 copyFileSync(wasmFile, join(dist, "core.wasm"));
+copyFileSync(join(here, "../docs/postern.schema.json"), join(dist, "postern.schema.json"));
 copyFileSync(join(here, "src/load-deno.js"), join(dist, "load-deno.js"));
 writeFileSync(join(dist, "core-inline.js"), `export const base64 = "${readFileSync(wasmFile).toString("base64")}";\n`);
 writeFileSync(join(dist, "core.wasm.d.ts"), "declare const module: WebAssembly.Module;\nexport default module;\n");

@@ -107,6 +107,31 @@ std::string explain(std::uint32_t gate_handle, const std::string& method, const 
   return gate->explain(head, body, Time{static_cast<std::int64_t>(now)});
 }
 
+// {text} of Gate::filter_for, or {error}. The dialect is checked by the JavaScript that calls.
+val filter_for(std::uint32_t gate_handle, const std::string& user, const std::string& resource, const std::string& action,
+               bool sqlite, const std::string& column, const std::string& placeholder) {
+  const Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr) return refusal({0, 0, "", "the gate is closed"});
+  const FilterForm form{sqlite ? SqlDialect::sqlite : SqlDialect::postgres, column, placeholder};
+  const auto text = gate->filter_for(user, resource, action, form);
+  if (!text) return refusal(text.error());
+  val out = val::object();
+  out.set("text", text.value());
+  return out;
+}
+
+// {matches} of Gate::filter_matches, or {error}.
+val filter_matches(std::uint32_t gate_handle, const std::string& user, const std::string& resource, const std::string& action,
+                   const std::string& metadata) {
+  const Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr) return refusal({0, 0, "", "the gate is closed"});
+  const auto matches = gate->filter_matches(user, resource, action, metadata);
+  if (!matches) return refusal(matches.error());
+  val out = val::object();
+  out.set("matches", matches.value());
+  return out;
+}
+
 // Every error in the order of its number: [{code, status, sentence}, ...].
 val errors() {
   val list = val::array();
@@ -134,5 +159,7 @@ EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("keysVersion", &postern::keys_version);
   emscripten::function("keyFaults", &postern::key_faults);
   emscripten::function("explain", &postern::explain);
+  emscripten::function("filterFor", &postern::filter_for);
+  emscripten::function("filterMatches", &postern::filter_matches);
   emscripten::function("errors", &postern::errors);
 }

@@ -165,15 +165,17 @@ std::optional<Error> read_identity(const json::Value& claims, const ClaimRules& 
     if (!verified->is_boolean() || !verified->as_boolean()) return Error::claim_mismatch;
   }
   const std::string& text = claim->as_string();
-  if (text.empty() || text.size() > identity_bytes_max) return Error::identity_malformed;
-  // An identity may be passed on in a header or a log line; controls have no place in a name.
-  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (std::any_of(text.begin(), text.end(), control)) return Error::identity_malformed;
+  if (!is_identity(text)) return Error::identity_malformed;
   identity = text;
   return std::nullopt;
 }
 
 }  // namespace
+
+bool is_identity(std::string_view text) {
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  return !text.empty() && text.size() <= identity_bytes_max && std::none_of(text.begin(), text.end(), control);
+}
 
 Result<Claims> validate_claims(const VerifiedJws& jws, const ClaimRules& rules, Time now) {
   if (auto error = check_type(jws, rules)) return *error;

@@ -41,6 +41,9 @@ struct Claims {
   Time expires_at;       // `exp` itself; the leeway is not in it
 };
 
+// 1 to 256 bytes without control characters: an identity may be passed on in a header or a log line.
+[[nodiscard]] bool is_identity(std::string_view text);
+
 // Order: typ, then iss, aud, exp (required), nbf, iat (not in the future), the token's kind, sub and jti (strings where
 // present), required claims, identity.
 // Kinds refused: `events` (logout token), `htm` or `htu` (DPoP proof), `cnf` (bound to a key that proves nothing here),

@@ -5,6 +5,7 @@
 // matches everything in each of these cases).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,6 +22,8 @@ inline constexpr int filter_depth_max = 4;
 
 class Filter {
  public:
+  enum class Op : std::uint8_t { equal, contains, all_of, any_of };
+
   // Parses a policy's filter object. Operands may be "$user.identity", "$user.display_name" or
   // "$user.claims.NAME[.NAME]"; any other string that starts with "$" is a fault, as is an empty object.
   [[nodiscard]] static Result<Filter, json::ParseFault> parse(const json::Value& value);
@@ -39,8 +42,14 @@ class Filter {
   // As LangGraph's handlers would return it.
   [[nodiscard]] json::Value to_json() const;
 
+  // The tree, for renderings. `field` and `operand` belong to equal (a scalar) and contains (a scalar or a list of
+  // scalars), `branches` (never empty) to all_of and any_of.
+  [[nodiscard]] Op op() const { return op_; }
+  [[nodiscard]] const std::string& field() const { return field_; }
+  [[nodiscard]] const json::Value& operand() const { return operand_; }
+  [[nodiscard]] const std::vector<Filter>& branches() const { return branches_; }
+
  private:
-  enum class Op : std::uint8_t { equal, contains, all_of, any_of };
   [[nodiscard]] static Result<Filter, json::ParseFault> parse_object(const json::Value& value, int depth);
   [[nodiscard]] static Result<Filter, json::ParseFault> parse_field(const json::Member& member);
   [[nodiscard]] bool collect_equalities(std::vector<std::pair<std::string, json::Value>>& out) const;

@@ -3,7 +3,9 @@
 #include "base64url.h"
 #include "crypto.h"
 #include "exchange.h"
+#include "filter_render.h"
 #include "json.h"
+#include "user.h"
 
 namespace postern {
 
@@ -110,6 +112,60 @@ std::vector<std::string> Gate::key_faults() const {
 
 std::string Gate::explain(const RequestHead& head, std::string_view body, Time now) {
   return explain_exchange(*state_, head, body, now);
+}
+
+namespace {
+
+// A question that a host program asks about a user of its own.
+struct Question {
+  User user;
+  Resource resource = Resource::threads;
+  Action action = Action::read;
+};
+
+ConfigError argument_fault(std::string path, std::string message) { return {0, 0, std::move(path), std::move(message)}; }
+
+Result<Question, ConfigError> parse_question(std::string_view user_text, std::string_view resource_name,
+                                             std::string_view action_name) {
+  const auto parsed = json::parse(user_text);
+  if (!parsed) return argument_fault("user", "is not JSON: " + parsed.error().what);
+  const auto user = parse_user(parsed.value());
+  if (!user) return argument_fault("user", user.error().what);
+  for (const Resource resource : {Resource::threads, Resource::assistants, Resource::crons}) {
+    if (name(resource) != resource_name) continue;
+    for (const Action action :
+         {Action::create, Action::read, Action::update, Action::delete_, Action::search, Action::create_run}) {
+      if (name(action) == action_name) return Question{user.value(), resource, action};
+    }
+    return argument_fault("action", "must be create, read, update, delete, search or create_run");
+  }
+  return argument_fault("resource", "must be threads, assistants or crons; the store's rules are about namespaces");
+}
+
+}  // namespace
+
+Result<std::string, ConfigError> Gate::filter_for(std::string_view user, std::string_view resource, std::string_view action,
+                                                  const FilterForm& form) const {
+  const auto question = parse_question(user, resource, action);
+  if (!question) return question.error();
+  const auto decision = state_->settings.policy.decide(question->user, question->resource, question->action);
+  Reach reach = Reach::always_denied;
+  if (decision) reach = decision->filter ? Reach::conditional : Reach::always_allowed;
+  auto rendered = render_filter(reach, decision && decision->filter ? &*decision->filter : nullptr, form);
+  if (!rendered) return argument_fault("form", rendered.error());
+  if (decision) rendered->set("rule", json::Value::string(decision->rule_key));
+  return json::write(rendered.value());
+}
+
+Result<bool, ConfigError> Gate::filter_matches(std::string_view user, std::string_view resource, std::string_view action,
+                                               std::string_view metadata) const {
+  const auto question = parse_question(user, resource, action);
+  if (!question) return question.error();
+  const auto decision = state_->settings.policy.decide(question->user, question->resource, question->action);
+  if (!decision) return false;
+  if (!decision->filter) return true;
+  const auto parsed = json::parse(metadata);
+  return parsed.ok() && decision->filter->matches(parsed.value());
 }
 
 const std::string& Gate::upstream_url() const { return state_->settings.upstream.url; }

@@ -5,6 +5,9 @@ export type { CacheStoreOptions } from "./cache-store.js";
 export type {
   ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, KeyStore, User,
 } from "./gate.js";
+export type {
+  CerbosOperand, CerbosPlan, FilterAction, FilterFor, FilterForm, FilterResource, HostUser, LangGraphFilter, SqlCondition,
+} from "./filter.js";
 export { AuthError, ConfigError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
 export type {

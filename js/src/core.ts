@@ -128,6 +128,14 @@ export class Core {
     return this.#call(() => this.#glue.explain(gate, method, target, headers, body, now));
   }
 
+  filterFor(...question: Parameters<Glue["filterFor"]>): ReturnType<Glue["filterFor"]> {
+    return this.#call(() => this.#glue.filterFor(...question));
+  }
+
+  filterMatches(...question: Parameters<Glue["filterMatches"]>): ReturnType<Glue["filterMatches"]> {
+    return this.#call(() => this.#glue.filterMatches(...question));
+  }
+
   open(
     gate: number, purpose: Purpose, method: string, target: string, headers: Iterable<[string, string]>, now: number,
   ): number {

@@ -8,6 +8,7 @@ import {
 import { type GateConfig } from "./config.js";
 import { Core, CoreRefused, CoreTrapped, currentCore } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
+import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
 import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
 
 /** Who is calling, once the credential was found good. */
@@ -295,6 +296,46 @@ export class Gate {
       seat.handle, request.method, request.target, pairs.flat(), request.body ?? "", request.now ?? this.#now(),
     );
     return JSON.parse(text) as Explanation;
+  }
+
+  /**
+   * What a user may touch, for a backend of the program's own: the policy's answer before any object is looked at, as a
+   * condition that the backend can be asked with. docs/filters.md has each form.
+   *
+   * @throws {ConfigError} when the user, the resource, the action or the form is none.
+   *
+   * @example
+   * ```ts
+   * const user = await gate.authenticate(request);
+   * const { sql } = await gate.filterFor(user, "threads", "read", { column: "metadata" });
+   * const { rows } = await pool.query(`SELECT * FROM notes WHERE ${sql.where}`, sql.parameters);
+   * ```
+   */
+  async filterFor(user: HostUser, resource: FilterResource, action: FilterAction, form: FilterForm = {}): Promise<FilterFor> {
+    const { dialect = "postgres", column = "metadata", placeholder = "" } = form;
+    if (dialect !== "postgres" && dialect !== "sqlite") {
+      throw new ConfigError({ line: 0, column: 0, path: "form", message: 'dialect: must be "postgres" or "sqlite"' });
+    }
+    const seat = await this.#takeSeat();
+    const made = seat.core.filterFor(
+      seat.handle, userText(user), String(resource), String(action), dialect === "sqlite", String(column), String(placeholder),
+    );
+    if (made.error !== undefined) throw new ConfigError(made.error);
+    return JSON.parse(made.text) as FilterFor;
+  }
+
+  /**
+   * Whether a user may touch one object, by its metadata: what `filterFor` says, for a backend that cannot be asked with a
+   * condition. `metadata` is a value, or JSON text whose numbers are then compared by all their digits.
+   *
+   * @throws {ConfigError} when the user, the resource or the action is none.
+   */
+  async filterMatches(user: HostUser, resource: FilterResource, action: FilterAction, metadata: unknown): Promise<boolean> {
+    const seat = await this.#takeSeat();
+    const text = typeof metadata === "string" ? metadata : JSON.stringify(metadata) ?? "null";
+    const made = seat.core.filterMatches(seat.handle, userText(user), String(resource), String(action), text);
+    if (made.error !== undefined) throw new ConfigError(made.error);
+    return made.matches;
   }
 
   /**

@@ -19,6 +19,9 @@ export interface RawExports {
   _postern_close(exchange: number): void;
 }
 
+/** Where and what is wrong in what the host gave. */
+export interface ArgumentFault { line: number; column: number; path: string; message: string }
+
 /** The cold path, by Embind. */
 export interface Bindings {
   createGate(
@@ -36,6 +39,12 @@ export interface Bindings {
   ): string;
   verifyJws(jws: string, jwkSet: string, symmetric: boolean): { payload: Uint8Array } | { code: string };
   verifySignature(jwk: string, alg: string, input: Uint8Array, signature: Uint8Array): { code?: string };
+  filterFor(
+    gate: number, user: string, resource: string, action: string, sqlite: boolean, column: string, placeholder: string,
+  ): { text: string; error?: undefined } | { error: ArgumentFault };
+  filterMatches(
+    gate: number, user: string, resource: string, action: string, metadata: string,
+  ): { matches: boolean; error?: undefined } | { error: ArgumentFault };
   errors(): { code: string; status: number; sentence: string }[];
 }
 

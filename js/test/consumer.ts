@@ -1,6 +1,6 @@
 // A program that uses the package, for the compiler alone: every public name, as its documentation shows it.
 import { AuthError, cacheApiStore, ConfigError, Gate } from "postern";
-import type { ErrorCode, Explanation, GateConfig, GateDecision, GateOptions, KeyStore, Policy, User } from "postern";
+import type { ErrorCode, Explanation, FilterFor, GateConfig, GateDecision, GateOptions, KeyStore, Policy, User } from "postern";
 import { Gate as InlineGate } from "postern/inline";
 
 const policy: Policy = {
@@ -37,6 +37,13 @@ const options: GateOptions = {
 export async function use(context: { waitUntil(work: Promise<unknown>): void; other: number }): Promise<Response> {
   const gate: Gate = await Gate.create(config, options);
   await Gate.create(several, { keyStore: cacheApiStore(several, { origin: "https://gate.example" }) });
+  const answer: FilterFor = await gate.filterFor(await gate.authenticate(new Request("https://gate.example")), "threads", "read", {
+    column: "t.metadata", placeholder: "$2",
+  });
+  const parameters: string[] = answer.jsonb?.parameters ?? answer.sql.parameters;
+  if (answer.cerbos.kind === "KIND_CONDITIONAL") void answer.cerbos.condition;
+  const own: boolean = await gate.filterMatches({ identity: "alice" }, "crons", "read", { owner: parameters[0] });
+  void own;
   const faults: string[] = gate.keyFaults();
   void faults;
   const request = new Request("https://gate.example/threads");

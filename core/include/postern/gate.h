@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "postern/config.h"
+#include "postern/filter_form.h"
 #include "postern/request.h"
 #include "postern/result.h"
 #include "postern/step.h"
@@ -90,6 +91,18 @@ class Gate {
   // What would happen to this request, as a JSON object: user, route, rule, filter, edits and the
   // first step that leaves the gate. Needs no network when the issuer's keys are in the configuration.
   [[nodiscard]] std::string explain(const RequestHead& head, std::string_view body, Time now);
+
+  // What `user` may touch, for a backend of the host's own: the policy's answer before any object is looked at, as the JSON
+  // object {kind, rule, langgraph, sql, jsonb, cerbos} of docs/filters.md. `user` is the JSON text
+  // {"identity", "display_name"?, "permissions"?, "claims"?} of somebody the host has authenticated; resource and action are
+  // LangGraph's words ("threads", "read"). The error says what is wrong with the arguments: a user or form that is none, a
+  // resource or action that is none, or the store, whose rules are about namespaces instead of metadata.
+  [[nodiscard]] Result<std::string, ConfigError> filter_for(std::string_view user, std::string_view resource,
+                                                            std::string_view action, const FilterForm& form = {}) const;
+  // Whether that answer admits one object, for a backend that cannot be asked with a filter. `metadata` is the object's
+  // metadata as JSON text; text that is no JSON object is admitted only where everything is. Errors as above.
+  [[nodiscard]] Result<bool, ConfigError> filter_matches(std::string_view user, std::string_view resource,
+                                                         std::string_view action, std::string_view metadata) const;
 
   // Facts a host must know from the configuration.
   [[nodiscard]] const std::string& upstream_url() const;
