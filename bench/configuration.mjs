@@ -20,5 +20,6 @@ export function configuration(suite, more = {}) {
         }),
       }
     : { keys: { keys: suite.jwks } };
-  return { text: JSON.stringify({ issuers: [{ issuer, audience, ...trust }], upstream: { url: upstream }, ...more }), env };
+  const issuers = suite.issuers ?? [{ issuer, ...trust }];
+  return { text: JSON.stringify({ issuers: issuers.map((more) => ({ audience, ...more })), upstream: { url: upstream }, ...suite.more, ...more }), env };
 }

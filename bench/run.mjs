@@ -5,6 +5,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runtimes, versionOf } from "./runtimes.mjs";
 import { suites } from "./suites.mjs";
+import { coldStarts, sizes } from "./once.mjs";
 import { printRatios } from "./ratios.mjs";
 
 const { values: options } = parseArgs({
@@ -15,10 +16,11 @@ const { values: options } = parseArgs({
     rounds: { type: "string" },
   },
 });
-const rounds = Number(options.rounds ?? (options.quick ? 9 : 15));
-const sliceUs = options.quick ? 25_000 : 80_000;
-const warmUs = options.quick ? 120_000 : 500_000;
-const sliceMost = 2048;
+// Many short slices rather than few long ones: what else the machine does then falls on everybody alike.
+const rounds = Number(options.rounds ?? (options.quick ? 25 : 45));
+const sliceUs = options.quick ? 10_000 : 25_000;
+const warmUs = options.quick ? 100_000 : 400_000;
+const sliceMost = 4096;
 const pattern = new RegExp(options.only);
 /** Whether a key of the results could be wanted: `verify.ES256` asks for all below it, `verify.ES256.node20.jose` for a runtime's. */
 const wanted = (suite, runtime) => pattern.test(`${suite}.${runtime}.`) || options.only.startsWith(`${suite}.${runtime}.`);
@@ -64,7 +66,8 @@ class Entry {
       spent += us;
       if (spent >= warmUs) {
         // Whole groups of 32: two wrong tokens in each, and one flight.
-        this.count = Math.min(Math.max(Math.round((sliceUs / us) * (count / 32)), 1) * 32, sliceMost);
+        const slice = sliceUs * (runtimes[this.runtime].slices ?? 1);
+        this.count = Math.min(Math.max(Math.round((slice / us) * (count / 32)), 1) * 32, sliceMost);
         return;
       }
       count = Math.min(count * 2, sliceMost);
@@ -77,9 +80,24 @@ class Entry {
   }
 }
 
+/** A row that is sampled as a whole, a cold start. */
+class Once {
+  samples = [];
+  constructor({ key, sample }) {
+    Object.assign(this, { key, measure: sample });
+  }
+  warmUp() {
+    return this.measure();  // the files are in the system's cache then, for everybody
+  }
+  async sample() {
+    this.samples.push(await this.measure());
+  }
+}
+
 const started = new Map();
 const versions = {};
 const entries = [];
+const endings = [];
 try {
   for (const suite of suites) {
     for (const runtime of suite.runtimes ?? Object.keys(runtimes)) {
@@ -93,21 +111,28 @@ try {
       const agent = started.get(runtime);
       const answer = await agent.ask({ order: "load", name: suite.name, kind: suite.kind, suite: suite.tokensAndKeys() });
       if (answer.fault) throw new Error(`${suite.name}.${runtime}: ${answer.fault}`);
-      for (const { peer } of answer.contestants) {
-        for (const width of runtimes[runtime].sequential ? [1] : suite.widths) entries.push(new Entry(suite, runtime, agent, peer, width));
+      for (const { peer, sequential } of answer.contestants) {
+        for (const width of sequential || runtimes[runtime].sequential ? [1] : suite.widths) entries.push(new Entry(suite, runtime, agent, peer, width));
       }
     }
   }
-  if (entries.length === 0) throw new Error(`nothing is named like "${options.only}"`);
+  const cold = await coldStarts();
+  endings.push(cold.stop);
+  for (const row of cold.rows) {
+    const known = row.runtime in versions ? versions[row.runtime] : versionOf(row.runtime);
+    if (pattern.test(`${row.key}.`) && known !== undefined) entries.push(new Once(row));
+  }
+  if (entries.length === 0 && !pattern.test("size.")) throw new Error(`nothing is named like "${options.only}"`);
   say(`${entries.length} rows, ${rounds} rounds; warming up`);
   for (const entry of entries) await entry.warmUp();
   for (let round = 0; round < rounds; round++) {
     // There and back again, so that nobody always comes after the same one.
     for (const entry of round % 2 ? [...entries].reverse() : entries) await entry.sample();
-    say(`round ${round + 1} of ${rounds}`);
+    if ((round + 1) % 5 === 0) say(`round ${round + 1} of ${rounds}`);
   }
 } finally {
   for (const agent of started.values()) await agent.stop();
+  for (const end of endings) end();
 }
 
 const results = {};
@@ -115,10 +140,17 @@ const tidy = (us) => Number(us.toPrecision(4));
 for (const { key, samples } of entries) {
   results[key] = { median_us: tidy(median(samples)), min_us: tidy(Math.min(...samples)), max_us: tidy(Math.max(...samples)) };
 }
+if (pattern.test("size.")) Object.assign(results, await sizes());
 const longest = Math.max(...Object.keys(results).map((key) => key.length));
-console.log(`${"us".padEnd(longest)} ${["median", "min", "max"].map((word) => word.padStart(9)).join("")}`);
-for (const [key, { median_us, min_us, max_us }] of Object.entries(results)) {
-  console.log(`${key.padEnd(longest)} ${[median_us, min_us, max_us].map((us) => String(us).padStart(9)).join("")}`);
+const shown = [
+  [["median_us", "min_us", "max_us"], "microseconds"],
+  [["raw_bytes", "gzip_bytes", "brotli_bytes"], "bytes"],
+];
+for (const [members, unit] of shown) {
+  const rows = Object.entries(results).filter(([, row]) => members[0] in row);
+  if (rows.length === 0) continue;
+  console.log(`\n${unit.padEnd(longest)} ${members.map((member) => member.split("_")[0].padStart(9)).join("")}`);
+  for (const [key, row] of rows) console.log(`${key.padEnd(longest)} ${members.map((member) => String(row[member]).padStart(9)).join("")}`);
 }
 printRatios(results);
 if (options.json) writeFileSync(new URL("results.json", import.meta.url), `${JSON.stringify(results, undefined, 1)}\n`);

@@ -1,5 +1,5 @@
 // What is measured: names, the tokens of each, and which of them one slice of work takes.
-import { algorithms, makeSuite } from "./workload.mjs";
+import { algorithms, makeKeys, makeOwners, makeSuite } from "./workload.mjs";
 
 const lazily = (make) => {
   let made;
@@ -25,11 +25,7 @@ const ofAll = (name, kind, alg, more) => ({
 
 const seenCount = 10_000;
 /** Draws from 10,000 good tokens that were all seen before; wrong ones are tried off the clock after each slice. */
-const seenBefore = (name, kind, more) => {
-  const tokensAndKeys = lazily(() => {
-    const suite = sharedTokens();
-    return { ...suite, tokens: suite.tokens };
-  });
+const seenBefore = (name, kind, { tokensAndKeys = sharedTokens, ...more } = {}) => {
   const pick = (good) => lazily(() => tokensAndKeys().tokens.flatMap((token, i) => (token.good === good ? [i] : [])));
   const [good, bad] = [pick(true), pick(false)];
   return {
@@ -45,10 +41,29 @@ const seenBefore = (name, kind, more) => {
 // 10,000 good ones, and their share of wrong ones.
 const sharedTokens = lazily(() => makeSuite("ES256", Math.ceil((seenCount * 16) / 15 / 16) * 16));
 
+// One JWK Set has at most 64 keys, so that many keys are those of many issuers.
+const jwkSetKeysMost = 64;
+const issuersOf = (keys) => Array.from({ length: Math.ceil(keys / jwkSetKeysMost) }, (_, i) => Math.min(jwkSetKeysMost, keys - i * jwkSetKeysMost));
+const growing = { widths: [1], runtimes: ["native", "node20"] };
+const growth = [
+  ...[1, 10, 100, 1000].map((count) =>
+    ofAll(`growth.issuers-${count}`, "growth", "ES256", { ...growing, tokensAndKeys: lazily(() => makeKeys(Array(count).fill(1), 256)) })),
+  ...[1, 10, 100, 1000, 10_000].map((count) =>
+    ofAll(`growth.keys-${count}`, "growth", "ES256", { ...growing, tokensAndKeys: lazily(() => makeKeys(issuersOf(count), 256)) })),
+  ...[1, 100, 10_000, 100_000, 1_000_000].map((count) =>
+    seenBefore(`growth.tokens-${count}`, "growth-cached", {
+      widths: [1], runtimes: count > 100_000 ? ["native"] : growing.runtimes,
+      // HS256 is the quickest to make; the algorithm has no part in a token that was seen.
+      tokensAndKeys: lazily(() => ({ ...makeSuite("HS256", Math.ceil((count * 16) / 15 / 16) * 16), more: { token_cache: { bytes_max: Math.max(count, 10_000) * 2048 } } })),
+    })),
+];
+
 export const suites = [
   ...algorithms.map((alg) => ofAll(`verify.${alg}`, "verify", alg)),
   ofAll("authenticate.ES256", "authenticate", "ES256"),
   seenBefore("verify-cached.ES256", "verify-cached"),
+  ofAll("filter.owner", "filter.owner", "ES256", { widths: [1], runtimes: ["node20", "node24"], tokensAndKeys: lazily(() => makeOwners(256)) }),
   seenBefore("gate.thread-get", "gate.thread-get", { widths: [1] }),
   seenBefore("gate.thread-handle", "gate.thread-handle"),
+  ...growth,
 ];

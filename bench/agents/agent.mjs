@@ -62,7 +62,7 @@ export function makeAgent(families) {
       const all = {};
       for (const family of families) Object.assign(all, await family(kind, suite));
       suites.set(name, { contestants: all, tokens: suite.tokens, bytes: suite.tokens.map(({ text }) => encoder.encode(text)) });
-      return { contestants: Object.entries(all).map(([peer, { sync = false }]) => ({ peer, sync })) };
+      return { contestants: Object.entries(all).map(([peer, { sequential = false }]) => ({ peer, sequential })) };
     },
     /** `indices` into the suite's tokens. */
     prepare({ name, peer, indices }) {
@@ -71,7 +71,7 @@ export function makeAgent(families) {
       batch = {
         contestant,
         tokens: indices.map((index) => tokens[index]),
-        inputs: indices.map((index) => contestant.input(decoder.decode(bytes[index]))),
+        inputs: indices.map((index) => contestant.input(decoder.decode(bytes[index]), tokens[index])),
         keys: indices.map((index) => tokens[index].key),
         results: new Array(indices.length),
       };

@@ -1,4 +1,4 @@
-// Who is measured in Node besides: fast-jwt, node:crypto by hand.
+// Who is measured in Node besides: fast-jwt, node:crypto by hand; for the filter casbin and Cedar.
 import { constants, createHmac, createPublicKey, createSecretKey, timingSafeEqual, verify } from "node:crypto";
 import { createVerifier } from "fast-jwt";
 import { audience, issuer } from "../configuration.mjs";
@@ -48,6 +48,55 @@ function nodeCrypto(suite) {
   };
 }
 
+// May this user see an object with this metadata? They get what Postern gets: the upstream's reply as bytes.
+const replyOf = (owner) => Buffer.from(JSON.stringify([{ thread_id: crypto.randomUUID(), metadata: { owner, graph_id: "agent", assistant_id: "fe096781-5601-53d2-b2f6-0d3403f7e9ca" } }]));
+
+async function casbin() {
+  const { newEnforcer, newModelFromString } = await import("casbin");
+  const model = newModelFromString(`
+[request_definition]
+r = sub, obj
+[policy_definition]
+p = act
+[policy_effect]
+e = some(where (p.eft == allow))
+[matchers]
+m = r.obj.owner == r.sub.identity
+`);
+  const enforcer = await newEnforcer(model);
+  await enforcer.addPolicy("read");
+  return {
+    sync: true,
+    input: (_, { subject, owner }) => [{ identity: subject }, replyOf(owner)],
+    work([user, reply]) {
+      const [{ metadata }] = JSON.parse(reply);
+      if (!enforcer.enforceSync(user, metadata)) throw new Refused();
+      return true;
+    },
+    fits: () => true,
+  };
+}
+
+async function cedar() {
+  const { preparsePolicySet, statefulIsAuthorized } = await import("@cedar-policy/cedar-wasm/nodejs");
+  const policy = 'permit(principal, action == Action::"threads:read", resource) when { resource.owner == principal };';
+  if (preparsePolicySet("owner", { staticPolicies: policy }).type !== "success") throw new Error("Cedar does not take the policy");
+  const action = { type: "Action", id: "threads:read" };
+  return {
+    sync: true,
+    input: (_, { subject, owner }) => [{ type: "User", id: subject }, replyOf(owner)],
+    work([principal, reply]) {
+      const [{ thread_id, metadata }] = JSON.parse(reply);
+      const resource = { type: "Thread", id: thread_id };
+      const attrs = { ...metadata, owner: { __entity: { type: "User", id: metadata.owner } } };
+      const call = { principal, resource, action, context: {}, preparsedPolicySetId: "owner", entities: [{ uid: resource, attrs, parents: [] }] };
+      if (statefulIsAuthorized(call).response?.decision !== "allow") throw new Refused();
+      return true;
+    },
+    fits: () => true,
+  };
+}
+
 /** @returns {Promise<Record<string, import("./contestants.mjs").Contestant>>} */
 export async function nodeContestants(kind, suite) {
   switch (kind) {
@@ -56,6 +105,8 @@ export async function nodeContestants(kind, suite) {
     case "verify-cached":
       // Room for all of them in each: its cache holds tokens, not bytes.
       return { "fast-jwt": fastJwt(suite, { cache: suite.tokens.length }) };
+    case "filter.owner":
+      return { "casbin": await casbin(), "cedar-wasm": await cedar() };
   }
   return {};
 }

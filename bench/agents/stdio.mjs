@@ -6,7 +6,7 @@ import { contestants } from "./contestants.mjs";
 const families = [contestants];
 if (process.argv.includes("--node-peers")) families.push((await import("./node-peers.mjs")).nodeContestants);
 const agent = makeAgent(families);
-for await (const line of createInterface({ input: process.stdin })) {
+createInterface({ input: process.stdin }).on("line", async (line) => {
   const { order, ...rest } = JSON.parse(line);
   let answer;
   try {
@@ -15,4 +15,4 @@ for await (const line of createInterface({ input: process.stdin })) {
     answer = { fault: `${order}: ${fault?.stack ?? fault}` };
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
+});

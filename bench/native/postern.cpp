@@ -96,6 +96,8 @@ void add_postern(const Suite& suite, Contestants& out) {
       add("postern-portable", off + (off.empty() ? "" : ",") + R"("verifier":"portable")", Purpose::authenticate);
   }
   if (suite.kind == "verify-cached") add("postern", on, Purpose::authenticate);
+  if (suite.kind == "growth") add("postern", off, Purpose::authenticate);
+  if (suite.kind == "growth-cached") add("postern", "", Purpose::authenticate);
   if (suite.kind == "gate.thread-get") add("postern", on, Purpose::handle);
 }
 

@@ -1,0 +1,5 @@
+import { env } from "cloudflare:workers";
+
+export default {
+  fetch: () => new Response(env.SUBJECT),
+};
