@@ -36,7 +36,7 @@ const workerBytesMost = 150_000;
 /** Those of the bars that these results have both sides of. */
 export function ratiosOf(results) {
   const size = results["size.worker"]?.brotli_bytes / workerBytesMost;
-  const worker = Number.isNaN(size) ? [] : [{ what: "the worker's bundle, brotli, against 150 KB", ratio: size, bar: 1, met: size <= 1 }];
+  const worker = Number.isNaN(size) ? [] : [{ what: "the worker's bundle, brotli, against 150 KB", ratio: size, least: size, bar: 1, met: size <= 1 }];
   return worker.concat(barsOf(results));
 }
 
@@ -44,13 +44,17 @@ const barsOf = (results) =>
   bars.flatMap(({ what, ours, theirs, bar }) => {
     if (!results[ours] || !results[theirs]) return [];
     const ratio = results[ours].median_us / results[theirs].median_us;
-    return [{ what, ratio, bar, met: ratio <= bar }];
+    // The least of each say what a quiet machine would: those who use other threads suffer most from a busy one.
+    const least = results[ours].min_us / results[theirs].min_us;
+    return [{ what, ratio, least, bar, met: ratio <= bar }];
   });
 
 export function printRatios(results) {
   const rows = ratiosOf(results);
   if (rows.length === 0) return;
   const widest = Math.max(...rows.map(({ what }) => what.length));
-  console.log(`\n${"ratio of medians".padEnd(widest)}    ratio  at most`);
-  for (const { what, ratio, bar, met } of rows) console.log(`${what.padEnd(widest)} ${ratio.toFixed(3).padStart(8)} ${String(bar).padStart(8)}  ${met ? "" : "NOT MET"}`);
+  console.log(`\n${"ratios".padEnd(widest)}  medians    least  at most (medians)`);
+  for (const { what, ratio, least, bar, met } of rows) {
+    console.log(`${what.padEnd(widest)} ${ratio.toFixed(3).padStart(8)} ${least.toFixed(3).padStart(8)} ${String(bar).padStart(8)}  ${met ? "" : "NOT MET"}`);
+  }
 }

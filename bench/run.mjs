@@ -100,6 +100,7 @@ const entries = [];
 const endings = [];
 try {
   for (const suite of suites) {
+    if (suite.long && options.quick) continue;
     for (const runtime of suite.runtimes ?? Object.keys(runtimes)) {
       if (!wanted(suite.name, runtime)) continue;
       if (!(runtime in versions)) versions[runtime] = versionOf(runtime);
