@@ -132,20 +132,13 @@ val filter_matches(std::uint32_t gate_handle, const std::string& user, const std
   return out;
 }
 
-// Every error in the order of its number: [{code, status, sentence}, ...].
-val errors() {
-  val list = val::array();
-#define X(code, http, text)                 \
-  {                                         \
-    val row = val::object();                \
-    row.set("code", std::string(#code));    \
-    row.set("status", http);                \
-    row.set("sentence", std::string(text)); \
-    list.call<void>("push", row);           \
-  }
-  POSTERN_ERRORS(X)
+// Every error in the order of its number, a line each: code, status and sentence, with tabs between.
+std::string errors() {
+  return
+#define X(code, http, text) #code "\t" #http "\t" text "\n"
+      POSTERN_ERRORS(X)
 #undef X
-  return list;
+          ;
 }
 
 }  // namespace

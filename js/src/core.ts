@@ -58,7 +58,10 @@ export class Core {
   private constructor(readonly epoch: number, glue: Glue, memory: WebAssembly.Memory) {
     this.#glue = glue;
     this.#memory = memory;
-    this.#errors = glue.errors();
+    this.#errors = glue.errors().trimEnd().split("\n").map((line) => {
+      const [code = "", status, sentence = ""] = line.split("\t");
+      return { code, status: Number(status), sentence };
+    });
   }
 
   static async create(module: WebAssembly.Module, epoch: number): Promise<Core> {

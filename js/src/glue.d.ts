@@ -45,7 +45,8 @@ export interface Bindings {
   filterMatches(
     gate: number, user: string, resource: string, action: string, metadata: string,
   ): { matches: boolean; error?: undefined } | { error: ArgumentFault };
-  errors(): { code: string; status: number; sentence: string }[];
+  /** The error list: a line each, code, status and sentence with tabs between. */
+  errors(): string;
 }
 
 export type Glue = RawExports & Bindings;
