@@ -1,7 +1,6 @@
 #include "claims.h"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 namespace postern {
@@ -74,18 +73,16 @@ std::optional<Error> check_audience(const json::Value& claims, const ClaimRules&
   return std::nullopt;
 }
 
-enum class Rounding : std::uint8_t { down, up };
-
 // NumericDate, RFC 7519 2: seconds, perhaps with a fraction. Fractions of a millisecond go against the token.
-std::optional<Time> numeric_date(const json::Value& value, Rounding rounding) {
+std::optional<Time> numeric_date(const json::Value& value, json::Rounding rounding) {
   if (const auto seconds = value.as_integer()) {
     if (*seconds < 0 || *seconds > seconds_max) return std::nullopt;
     return Time{*seconds * 1000};
   }
-  const auto seconds = value.as_double();
-  if (!seconds || !(*seconds >= 0) || !(*seconds <= static_cast<double>(seconds_max))) return std::nullopt;
-  const double ms = *seconds * 1000;
-  return Time{static_cast<std::int64_t>(rounding == Rounding::down ? std::floor(ms) : std::ceil(ms))};
+  const auto ms = value.thousandths(rounding);
+  const auto ms_floor = value.thousandths(json::Rounding::down);  // what is under zero is so by any fraction
+  if (!ms || !ms_floor || *ms_floor < 0 || *ms > seconds_max * 1000) return std::nullopt;
+  return Time{*ms};
 }
 
 std::optional<Error> check_times(const json::Value& claims, const ClaimRules& rules, Time now, Time& expires_at) {
@@ -93,18 +90,18 @@ std::optional<Error> check_times(const json::Value& claims, const ClaimRules& ru
 
   const json::Value* exp = claims.find("exp");
   if (exp == nullptr) return Error::claim_missing;
-  const auto expires = numeric_date(*exp, Rounding::down);
+  const auto expires = numeric_date(*exp, json::Rounding::down);
   if (!expires) return Error::claim_malformed;
   if (now >= expires->plus_seconds(leeway_seconds)) return Error::token_expired;
   expires_at = *expires;
 
   if (const json::Value* nbf = claims.find("nbf")) {
-    const auto not_before = numeric_date(*nbf, Rounding::up);
+    const auto not_before = numeric_date(*nbf, json::Rounding::up);
     if (!not_before) return Error::claim_malformed;
     if (now.plus_seconds(leeway_seconds) < *not_before) return Error::token_not_yet_valid;
   }
   if (const json::Value* iat = claims.find("iat")) {
-    const auto issued = numeric_date(*iat, Rounding::up);
+    const auto issued = numeric_date(*iat, json::Rounding::up);
     if (!issued) return Error::claim_malformed;
     if (now.plus_seconds(leeway_seconds) < *issued) return Error::token_issued_in_future;
   }

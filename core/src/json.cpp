@@ -2,216 +2,59 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <cstring>
-#include <iterator>
 #include <limits>
-#include <numeric>
 #include <system_error>
-
-#include <nlohmann/json.hpp>
 
 namespace postern::json {
 
 namespace {
 
-// Walks the text and tells how far the lexer has read. The SAX callbacks come right after their token was
-// read, so this is where each token ends (numbers: one character further, unless the text ended).
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, std::size_t* count) : at_(at), count_(count) {}
-  reference operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    ++at_;
-    ++*count_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
-
- private:
-  const char* at_;
-  std::size_t* count_;
-};
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool is_number_character(char c) { return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E'; }
 
 // Faults go to logs, one line each, and the text may be anybody's.
 bool is_printable(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c < 0x7F; });
 }
 
-// Builds the tree. The stack holds the open containers; a container is appended to only while it is the
-// innermost one, so the pointers below it stay good.
-class TreeBuilder {
- public:
-  using Json = nlohmann::json;
+// RFC 8259 section 7: what may stand in a string as it is, here among ASCII.
+bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
-  TreeBuilder(std::string_view text, const Limits& limits, const std::size_t* consumed, Value* root)
-      : text_(text), limits_(limits), consumed_(consumed), root_(root) {}
-
-  [[nodiscard]] ParseFault take_fault() { return std::move(fault_); }
-
-  bool null() { return add(Value(), *consumed_ - 4) != nullptr; }
-  bool boolean(bool value) { return add(Value::boolean(value), *consumed_ - (value ? 4U : 5U)) != nullptr; }
-  // The numeric values are dropped: the text's own characters are what is kept. (Not the string that
-  // number_float gets either: the lexer writes the C locale's decimal point into it.)
-  bool number_integer(Json::number_integer_t) { return number(); }
-  bool number_unsigned(Json::number_unsigned_t) { return number(); }
-  bool number_float(Json::number_float_t, const Json::string_t&) { return number(); }
-  bool string(Json::string_t& value) { return add(Value::string(value), string_start()) != nullptr; }
-  bool binary(Json::binary_t&) { return fail(*consumed_, "binary value"); }
-
-  bool start_object(std::size_t) { return open(Value::object()); }
-  bool start_array(std::size_t) { return open(Value::array()); }
-  bool end_array() {
-    open_.pop_back();
-    return true;
+// The bytes of the UTF-8 character (not ASCII) that `text` starts with, RFC 3629 section 4; 0: it is none.
+std::size_t utf8_character_bytes(std::string_view text) {
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+  const unsigned lead = byte(0);
+  const std::size_t size = lead >= 0xC2 && lead <= 0xDF   ? 2
+                           : lead >= 0xE0 && lead <= 0xEF ? 3
+                           : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                          : 0;
+  if (size == 0 || text.size() < size) return 0;
+  for (std::size_t at = 1; at < size; ++at) {
+    if ((byte(at) & 0xC0U) != 0x80U) return 0;
   }
+  const unsigned second = byte(1);
+  if (lead == 0xE0 && second < 0xA0) return 0;  // longer than it need be
+  if (lead == 0xED && second > 0x9F) return 0;  // a surrogate
+  if (lead == 0xF0 && second < 0x90) return 0;  // longer than it need be
+  if (lead == 0xF4 && second > 0x8F) return 0;  // over U+10FFFF
+  return size;
+}
 
-  bool key(Json::string_t& name) {
-    member_offset_ = string_start();
-    open_.back()->members().emplace_back(std::move(name), Value());
-    return true;
-  }
-
-  bool end_object() {
-    const std::vector<Member>& members = open_.back()->members();
-    open_.pop_back();
-    if (const Member* twice = duplicate(members)) {
-      return fail(twice->second.offset(),
-                  "duplicate member name: " + (is_printable(twice->first) ? twice->first : "(unprintable)"));
+void append_utf8(std::string& out, std::uint32_t point) {
+  const auto put = [&](std::uint32_t byte) { out += static_cast<char>(byte); };
+  if (point < 0x80) return put(point);
+  if (point < 0x800) {
+    put(0xC0U | point >> 6U);
+  } else {
+    if (point < 0x10000) {
+      put(0xE0U | point >> 12U);
+    } else {
+      put(0xF0U | point >> 18U);
+      put(0x80U | (point >> 12U & 0x3FU));
     }
-    return true;
+    put(0x80U | (point >> 6U & 0x3FU));
   }
-
-  // nlohmann's sentence says what was expected, but also quotes what was read; that part is cut away.
-  bool parse_error(std::size_t, const std::string&, const Json::exception& error) {
-    constexpr std::string_view lead = "syntax error ";
-    std::string_view what = error.what();
-    if (error.id == 406) return fail(number_start(), "number out of range");
-    const std::size_t begin = what.find(lead);
-    if (begin == std::string_view::npos) return fail(fault_offset(), "not valid JSON");
-    what.remove_prefix(begin + lead.size());
-    what = what.substr(0, what.find("; last read: '"));
-    return fail(fault_offset(), "syntax error " + std::string(what));
-  }
-
- private:
-  bool fail(std::size_t offset, std::string what) {
-    fault_ = ParseFault{std::min(offset, text_.size()), std::move(what)};
-    return false;
-  }
-
-  [[nodiscard]] std::size_t fault_offset() const { return *consumed_ == 0 ? 0 : *consumed_ - 1; }
-
-  // A number token ends in a digit; the character after it was read too, unless the text ended.
-  [[nodiscard]] std::size_t number_end() const {
-    std::size_t end = *consumed_;
-    if (end > 0 && !is_digit(text_[end - 1])) --end;
-    return end;
-  }
-
-  // What stands before a value is never a character that a number can have.
-  [[nodiscard]] std::size_t number_start() const {
-    std::size_t start = number_end();
-    while (start > 0 && is_number_character(text_[start - 1])) --start;
-    return start;
-  }
-
-  // The opening quote: the last one before the closing quote that no backslash escapes. What stands before
-  // a string is never a backslash, so counting them backwards cannot leave the string.
-  [[nodiscard]] std::size_t string_start() const {
-    std::size_t at = *consumed_ - 1;  // the closing quote
-    while (at > 0) {
-      --at;
-      if (text_[at] != '"') continue;
-      std::size_t backslashes = 0;
-      while (backslashes < at && text_[at - 1 - backslashes] == '\\') ++backslashes;
-      if (backslashes % 2 == 0) return at;
-      at -= backslashes;
-    }
-    return 0;
-  }
-
-  bool number() {
-    const std::size_t start = number_start();
-    return add(Value::number_token(std::string(text_.substr(start, number_end() - start))), start) != nullptr;
-  }
-
-  bool open(Value value) {
-    if (open_.size() >= limits_.depth_max) return fail(fault_offset(), "nested too deeply");
-    Value* added = add(std::move(value), *consumed_ - 1);
-    if (added == nullptr) return false;
-    open_.push_back(added);
-    return true;
-  }
-
-  Value* add(Value value, std::size_t start) {
-    if (values_ >= limits_.values_max) {
-      fail(start, "too many values");
-      return nullptr;
-    }
-    ++values_;
-    Value* place = root_;
-    if (!open_.empty()) {
-      Value& parent = *open_.back();
-      if (parent.is_object()) {
-        place = &parent.members().back().second;
-        start = member_offset_;
-      } else {
-        place = &parent.items().emplace_back();
-      }
-    }
-    *place = std::move(value);
-    place->set_offset(static_cast<std::uint32_t>(start));
-    return place;
-  }
-
-  // The second of two members with one name, compared after decoding; nullptr when all differ. Sorting keeps
-  // an object of very many members from costing the square of their number.
-  static const Member* duplicate(const std::vector<Member>& members) {
-    constexpr std::size_t few = 16;
-    if (members.size() <= few) {
-      for (std::size_t i = 1; i < members.size(); ++i) {
-        for (std::size_t j = 0; j < i; ++j) {
-          if (members[i].first == members[j].first) return &members[i];
-        }
-      }
-      return nullptr;
-    }
-    std::vector<const Member*> sorted(members.size());
-    std::transform(members.begin(), members.end(), sorted.begin(), [](const Member& member) { return &member; });
-    std::sort(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) {
-      const int order = a->first.compare(b->first);
-      return order != 0 ? order < 0 : a < b;
-    });
-    const auto twice =
-        std::adjacent_find(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->first == b->first; });
-    return twice == sorted.end() ? nullptr : *(twice + 1);
-  }
-
-  std::string_view text_;
-  const Limits& limits_;
-  const std::size_t* consumed_;
-  Value* root_;
-  std::vector<Value*> open_;
-  std::size_t values_ = 0;
-  std::size_t member_offset_ = 0;
-  ParseFault fault_;
-};
+  put(0x80U | (point & 0x3FU));
+}
 
 // A number token as sign, digits without leading and trailing zeros, and a power of ten: equal values have
 // equal forms, at any size (two different big integers may share one double).
@@ -244,9 +87,10 @@ Decimal decimal(std::string_view token) {
     if (at < token.size() && token[at] == '+') ++at;
     std::int64_t power = 0;
     const auto [end, error] = std::from_chars(token.data() + at, token.data() + token.size(), power);
-    // Only tiny numbers can have an exponent this long; half the range keeps the sum below from overflowing.
-    constexpr std::int64_t far = std::numeric_limits<std::int64_t>::min() / 2;
-    result.exponent += error == std::errc() ? std::clamp(power, far, -far) : far;
+    // Half the range keeps the sum below from overflowing.
+    constexpr std::int64_t far = std::numeric_limits<std::int64_t>::max() / 2;
+    const bool tiny = at < token.size() && token[at] == '-';
+    result.exponent += error == std::errc() ? std::clamp(power, -far, far) : tiny ? -far : far;
   }
   while (!result.digits.empty() && result.digits.back() == '0') {
     result.digits.pop_back();
@@ -255,6 +99,266 @@ Decimal decimal(std::string_view token) {
   if (result.digits.empty()) return Decimal();  // 0, -0 and 0e5 are one value
   return result;
 }
+
+// The first number that rounds to infinity as a double: half way between the largest double and 2^1024 (IEEE 754-2019, 4.3.1).
+constexpr std::string_view infinite_from =
+    "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017977587207096330286416692887910"
+    "946555547851940402630657488671505820681908902000708383676273854845817711531764475730270069855571366959622842914819860834"
+    "936475292719074168444365510704342711559699508093042880177904174497792";
+
+// JavaScript would read it as Infinity, and nlohmann/json, which this parser is compared with, refuses it.
+bool is_out_of_range(std::string_view token) {
+  // Digits alone cannot reach 1e308 in fewer characters, and only an exponent is shorter.
+  if (token.size() < 300 && token.find_first_of("eE") == std::string_view::npos) return false;
+  const Decimal number = decimal(token);
+  if (number.digits.empty()) return false;
+  const auto size = static_cast<std::int64_t>(number.digits.size());
+  constexpr auto limit_size = static_cast<std::int64_t>(infinite_from.size());
+  if (size + number.exponent != limit_size) return size + number.exponent > limit_size;
+  // Of equal magnitude: compared digit by digit, where a missing digit is a zero and sorts first.
+  return number.digits >= infinite_from.substr(0, infinite_from.find_last_not_of('0') + 1);
+}
+
+}  // namespace
+
+// RFC 8259, one pass, no recursion: `open_` holds the containers that are open. A container is appended to only while it is
+// the innermost one, so the pointers below it stay good.
+class Parser {
+ public:
+  Parser(std::string_view text, const Limits& limits, Comments comments) : text_(text), limits_(limits), comments_(comments) {}
+
+  Result<Value, ParseFault> run() {
+    Value root;
+    if (!document(root)) return std::move(fault_);
+    return root;
+  }
+
+ private:
+  bool fail(std::size_t offset, std::string what) {
+    fault_ = ParseFault{std::min(offset, text_.size()), std::move(what)};
+    return false;
+  }
+  bool fail(std::string_view expected) { return fail(at_, "syntax error: expected " + std::string(expected)); }
+
+  [[nodiscard]] bool at(char c) const { return at_ < text_.size() && text_[at_] == c; }
+
+  bool document(Value& root) {
+    if (!skip() || !value(root, at_)) return false;
+    while (!open_.empty()) {
+      if (!skip()) return false;
+      Value& parent = *open_.back();
+      const bool in_object = parent.kind_ == Kind::object;
+      const bool empty = parent.members_.empty() && parent.items_.empty();
+      if (at(in_object ? '}' : ']')) {
+        ++at_;
+        if (!close()) return false;
+        continue;
+      }
+      if (!empty) {
+        if (!at(',')) return fail(in_object ? "a comma or }" : "a comma or ]");
+        ++at_;
+        if (!skip()) return false;
+      }
+      if (!in_object) {
+        if (!value(parent.items_.emplace_back(), at_)) return false;
+        continue;
+      }
+      const std::size_t start = at_;
+      if (!at('"')) return fail(empty ? "a member name or }" : "a member name");
+      Member& member = parent.members_.emplace_back();
+      if (!string(member.first) || !skip()) return false;
+      if (!at(':')) return fail("a colon");
+      ++at_;
+      if (!skip() || !value(member.second, start)) return false;
+    }
+    if (!skip()) return false;
+    return at_ == text_.size() || fail("the end of the text");
+  }
+
+  // White space, and comments where they are allowed.
+  bool skip() {
+    for (;;) {
+      while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+      if (comments_ == Comments::refuse || !at('/')) return true;
+      const std::string_view rest = text_.substr(at_);
+      if (rest.starts_with("//")) {
+        at_ = std::min(text_.find_first_of("\r\n", at_), text_.size());
+      } else if (const std::size_t end = text_.find("*/", at_ + 2); rest.starts_with("/*") && end != std::string_view::npos) {
+        at_ = end + 2;
+      } else {
+        return fail("a whole comment");
+      }
+    }
+  }
+
+  // `start`: where a fault or an edit finds this value; for a member that is its name.
+  bool value(Value& place, std::size_t start) {
+    const char c = at_ < text_.size() ? text_[at_] : '\0';
+    const bool container = c == '{' || c == '[';
+    if (container && open_.size() >= limits_.depth_max) return fail(at_, "nested too deeply");
+    if (values_ >= limits_.values_max) return fail(start, "too many values");
+    ++values_;
+    place.offset_ = static_cast<std::uint32_t>(start);
+    switch (c) {
+      case '{':
+      case '[':
+        place.kind_ = c == '{' ? Kind::object : Kind::array;
+        open_.push_back(&place);
+        ++at_;
+        return true;
+      case '"':
+        place.kind_ = Kind::string;
+        return string(place.text_);
+      case 't':
+      case 'f':
+        place.kind_ = Kind::boolean;
+        place.boolean_ = c == 't';
+        return literal(c == 't' ? "true" : "false");
+      case 'n':
+        return literal("null");
+      default:
+        if (c != '-' && !is_digit(c)) return fail("a value");
+        place.kind_ = Kind::number;
+        return number(place.text_);
+    }
+  }
+
+  bool literal(std::string_view word) {
+    if (!text_.substr(at_).starts_with(word)) return fail("a value");
+    at_ += word.size();
+    return true;
+  }
+
+  bool digits() {
+    const std::size_t start = at_;
+    while (at_ < text_.size() && is_digit(text_[at_])) ++at_;
+    return at_ != start || fail("a digit");
+  }
+
+  // Section 6. The token is kept, not its value.
+  bool number(std::string& out) {
+    const std::size_t start = at_;
+    if (at('-')) ++at_;
+    if (at('0')) {
+      ++at_;
+    } else if (!digits()) {
+      return false;
+    }
+    if (at('.')) {
+      ++at_;
+      if (!digits()) return false;
+    }
+    if (at('e') || at('E')) {
+      ++at_;
+      if (at('+') || at('-')) ++at_;
+      if (!digits()) return false;
+    }
+    out = text_.substr(start, at_ - start);
+    return !is_out_of_range(out) || fail(start, "number out of range");
+  }
+
+  // Section 7, from the opening quote.
+  bool string(std::string& out) {
+    ++at_;
+    for (;;) {
+      const std::size_t start = at_;
+      while (at_ < text_.size() && is_plain(static_cast<unsigned char>(text_[at_]))) ++at_;
+      out.append(text_, start, at_ - start);
+      if (at_ == text_.size()) return fail("a closing quote");
+      const auto c = static_cast<unsigned char>(text_[at_]);
+      if (c == '"') {
+        ++at_;
+        return true;
+      }
+      if (c == '\\') {
+        if (!escape(out)) return false;
+      } else if (c < 0x20) {
+        return fail("a control character in a string to be escaped");
+      } else {
+        const std::size_t size = utf8_character_bytes(text_.substr(at_));
+        if (size == 0) return fail("well-formed UTF-8 in a string");
+        out.append(text_, at_, size);
+        at_ += size;
+      }
+    }
+  }
+
+  bool escape(std::string& out) {
+    constexpr std::string_view letters = "\"\\/bfnrtu";
+    constexpr std::string_view meanings = "\"\\/\b\f\n\r\t";
+    ++at_;
+    const std::size_t which = at_ < text_.size() ? letters.find(text_[at_]) : std::string_view::npos;
+    if (which == std::string_view::npos) return fail("an escape sequence");
+    ++at_;
+    if (which < meanings.size()) {
+      out += meanings[which];
+      return true;
+    }
+    std::uint32_t point = 0;
+    if (!code_unit(point)) return false;
+    if (point >= 0xDC00 && point <= 0xDFFF) return fail("no lone surrogate");
+    if (point >= 0xD800 && point <= 0xDBFF) {
+      std::uint32_t low = 0;
+      if (!text_.substr(at_).starts_with("\\u")) return fail("the second of two surrogates");
+      at_ += 2;
+      if (!code_unit(low)) return false;
+      if (low < 0xDC00 || low > 0xDFFF) return fail("the second of two surrogates");
+      point = 0x10000 + ((point - 0xD800) << 10U) + (low - 0xDC00);
+    }
+    append_utf8(out, point);
+    return true;
+  }
+
+  bool code_unit(std::uint32_t& unit) {
+    const std::string_view hex = text_.substr(at_, 4);
+    const auto [end, error] = std::from_chars(hex.data(), hex.data() + hex.size(), unit, 16);
+    // from_chars takes fewer digits, and for an unsigned number no sign.
+    if (error != std::errc() || hex.size() != 4 || end != hex.data() + 4) return fail("four hexadecimal digits");
+    at_ += 4;
+    return true;
+  }
+
+  bool close() {
+    const std::vector<Member>& members = open_.back()->members_;
+    open_.pop_back();
+    const Member* twice = duplicate(members);
+    if (twice == nullptr) return true;
+    return fail(twice->second.offset_, "duplicate member name: " + (is_printable(twice->first) ? twice->first : "(unprintable)"));
+  }
+
+  // The second of two members with one name, compared after decoding; nullptr when all differ. Sorting keeps
+  // an object of very many members from costing the square of their number.
+  static const Member* duplicate(const std::vector<Member>& members) {
+    constexpr std::size_t few = 32;  // no claim set that was seen has more members
+    if (members.size() <= few) {
+      for (std::size_t i = 1; i < members.size(); ++i) {
+        for (std::size_t j = 0; j < i; ++j) {
+          if (members[i].first == members[j].first) return &members[i];
+        }
+      }
+      return nullptr;
+    }
+    std::vector<const Member*> sorted(members.size());
+    std::transform(members.begin(), members.end(), sorted.begin(), [](const Member& member) { return &member; });
+    std::sort(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) {
+      const int order = a->first.compare(b->first);
+      return order != 0 ? order < 0 : a < b;
+    });
+    const auto twice =
+        std::adjacent_find(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->first == b->first; });
+    return twice == sorted.end() ? nullptr : *(twice + 1);
+  }
+
+  std::string_view text_;
+  const Limits& limits_;
+  Comments comments_;
+  std::size_t at_ = 0;
+  std::size_t values_ = 0;
+  std::vector<Value*> open_;
+  ParseFault fault_;
+};
+
+namespace {
 
 void write_to(std::string& out, const Value& value) {
   switch (value.kind()) {
@@ -348,14 +452,27 @@ std::optional<std::int64_t> Value::as_integer() const {
   return value;
 }
 
-std::optional<double> Value::as_double() const {
+std::optional<std::int64_t> Value::thousandths(Rounding rounding) const {
   if (!is_number()) return std::nullopt;
-  // Not strtod: it would take the decimal point from the host program's locale.
-  const nlohmann::json number = nlohmann::json::parse(text_, nullptr, /*allow_exceptions=*/false);
-  if (!number.is_number()) return std::nullopt;
-  const double value = number.get<double>();
-  if (!std::isfinite(value)) return std::nullopt;
-  return value;
+  Decimal number = decimal(text_);
+  if (number.digits.empty()) return 0;
+  const std::int64_t shift = number.exponent + 3;
+  const std::int64_t whole_digits = static_cast<std::int64_t>(number.digits.size()) + shift;
+  if (whole_digits > std::numeric_limits<std::int64_t>::digits10 + 1) return std::nullopt;
+  bool fraction = false;
+  if (shift >= 0) {
+    number.digits.append(static_cast<std::size_t>(shift), '0');
+  } else {
+    number.digits.resize(whole_digits > 0 ? static_cast<std::size_t>(whole_digits) : 0);
+    fraction = true;  // the last digit was no zero
+  }
+  std::int64_t value = 0;
+  const char* const end = number.digits.data() + number.digits.size();
+  if (!number.digits.empty() && std::from_chars(number.digits.data(), end, value).ec != std::errc()) return std::nullopt;
+  // Nothing is lost by the largest number of all, which has no fraction that fits.
+  if (value == std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+  if (fraction && (rounding == Rounding::up) != number.negative) ++value;
+  return number.negative ? -value : value;
 }
 
 const Value* Value::find(std::string_view name) const {
@@ -426,18 +543,11 @@ bool equal(const Value& a, const Value& b) {
 
 Result<Value, ParseFault> parse(std::string_view text, const Limits& limits, Comments comments) {
   if (text.size() > std::numeric_limits<std::uint32_t>::max()) return ParseFault{0, "text too large"};
-  // nlohmann skips a BOM and takes a NUL for the end of the text; RFC 8259 allows neither.
+  // RFC 8259 section 8.1; and a NUL would end the text for whoever reads it as a C string.
   if (text.starts_with("\xEF\xBB\xBF")) return ParseFault{0, "byte order mark"};
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) return ParseFault{nul, "NUL byte"};
 
-  std::size_t consumed = 0;
-  Value root;
-  TreeBuilder builder(text, limits, &consumed, &root);
-  const bool parsed =
-      nlohmann::json::sax_parse(CountingIterator(text.data(), &consumed), CountingIterator(text.data() + text.size(), &consumed),
-                                &builder, nlohmann::json::input_format_t::json, /*strict=*/true, comments == Comments::skip);
-  if (!parsed) return builder.take_fault();
-  return root;
+  return Parser(text, limits, comments).run();
 }
 
 std::string write(const Value& value) {

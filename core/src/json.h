@@ -3,7 +3,6 @@
 // Refused while parsing: duplicate member names, invalid UTF-8, lone surrogates, a BOM, nesting and
 // counts over the limits, numbers outside a double's range. Number tokens are kept verbatim, so
 // a tree written again carries the very digits that were read (JavaScript would round big ones).
-// The only file that includes nlohmann/json is json.cpp.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +18,8 @@
 namespace postern::json {
 
 enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+enum class Rounding : std::uint8_t { down, up };
 
 class Value;
 using Member = std::pair<std::string, Value>;
@@ -46,8 +47,8 @@ class Value {
   [[nodiscard]] const std::string& token() const { return text_; }  // a number's digits
   // The number as an integer, exactly: "10" yes, "1e1" and "1.5" no.
   [[nodiscard]] std::optional<std::int64_t> as_integer() const;
-  // The number as a double (finite by construction).
-  [[nodiscard]] std::optional<double> as_double() const;
+  // The number times a thousand, exactly, then rounded to an integer. Nothing where that is over 64 bits.
+  [[nodiscard]] std::optional<std::int64_t> thousandths(Rounding rounding) const;
 
   [[nodiscard]] const std::vector<Value>& items() const { return items_; }  // empty unless an array
   [[nodiscard]] std::vector<Value>& items() { return items_; }
@@ -65,6 +66,7 @@ class Value {
   void set_offset(std::uint32_t offset) { offset_ = offset; }
 
  private:
+  friend class Parser;
   Kind kind_ = Kind::null;
   bool boolean_ = false;
   std::uint32_t offset_ = 0;

@@ -6,6 +6,8 @@
 // - integers, doubles and `equal` agree with the DOM; offsets and faults point into the text.
 #include "json.h"
 
+#include <cmath>
+
 #include "fuzz/must.h"
 #include "fuzz/reference_json.h"
 
@@ -29,7 +31,19 @@ void compare(const json::Value& ours, const Dom& dom) {
       return must(dom.is_boolean() && dom.get<bool>() == ours.as_boolean(), "booleans are read alike");
     case json::Kind::number: {
       must(dom.is_number() && is_number_token(ours.token()), "a number is kept as a JSON number", ours.token());
-      must(ours.as_double().has_value() && *ours.as_double() == dom.get<double>(), "as_double is the number", ours.token());
+      const auto down = ours.thousandths(json::Rounding::down);
+      const auto up = ours.thousandths(json::Rounding::up);
+      const long double thousandths = static_cast<long double>(dom.get<double>()) * 1000;
+      // A double has 53 bits; ours is exact.
+      const long double slack = std::fabs(thousandths) * 0x1p-52L + 1;
+      must(down.has_value() == up.has_value() || std::fabs(thousandths) > 9.2e18L, "thousandths are there both ways",
+           ours.token());
+      if (down && up) {
+        must(*up - *down == 0 || *up - *down == 1, "rounding moves by less than one", ours.token());
+        must(std::fabs(static_cast<long double>(*down) - thousandths) <= slack, "thousandths are the number", ours.token());
+      } else {
+        must(std::fabs(thousandths) > 9.2e18L, "only what is over 64 bits has no thousandths", ours.token());
+      }
       const bool is_signed = dom.is_number_integer() && !dom.is_number_unsigned();
       const bool fits = is_signed || (dom.is_number_unsigned() && dom.get<std::uint64_t>() <= INT64_MAX);
       must(ours.as_integer().has_value() == fits, "as_integer takes integers of 64 bits only", ours.token());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <clocale>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,7 +62,7 @@ TEST(Json, NumbersDoNotDependOnTheLocale) {
     if (std::setlocale(LC_NUMERIC, name) != nullptr) break;
   }
   EXPECT_EQ(parsed("[1.5]").items()[0].token(), "1.5");
-  EXPECT_EQ(parsed("[1.5]").items()[0].as_double(), 1.5);
+  EXPECT_EQ(parsed("[1.5]").items()[0].thousandths(Rounding::down), 1500);
   std::setlocale(LC_NUMERIC, before.c_str());
 }
 
@@ -73,10 +74,62 @@ TEST(Json, NumbersReadAsIntegersOnlyWhenWrittenAsSuch) {
   EXPECT_EQ(parsed("1e1").as_integer(), std::nullopt);
   EXPECT_EQ(parsed("1.0").as_integer(), std::nullopt);
   EXPECT_EQ(parsed("\"1\"").as_integer(), std::nullopt);
-  EXPECT_EQ(parsed("1e1").as_double(), 10.0);
-  EXPECT_EQ(parsed("\"1\"").as_double(), std::nullopt);
-  EXPECT_EQ(Value::number_token("1 2").as_double(), std::nullopt);
   EXPECT_EQ(Value::number_token("").as_integer(), std::nullopt);
+}
+
+TEST(Json, NumbersReadAsThousandthsExactly) {
+  struct Row {
+    std::string_view token;
+    std::optional<std::int64_t> down;
+    std::optional<std::int64_t> up;
+  };
+  const std::optional<std::int64_t> none;
+  for (const Row& row : std::vector<Row>{{"0", 0, 0},
+                                         {"-0.0", 0, 0},
+                                         {"0e999999999999999999999", 0, 0},
+                                         {"1", 1000, 1000},
+                                         {"1e1", 10'000, 10'000},
+                                         {"1.5", 1500, 1500},
+                                         {"1.0000", 1000, 1000},
+                                         {"0.0001", 0, 1},
+                                         {"1e-400", 0, 1},
+                                         {"1e-99999999999999999999", 0, 1},
+                                         {"-0.0001", -1, 0},
+                                         {"-1.9999", -2000, -1999},
+                                         {"1700000000.1", 1'700'000'000'100, 1'700'000'000'100},
+                                         {"1700000000.123456789", 1'700'000'000'123, 1'700'000'000'124},
+                                         {"9223372036854775.806", 9223372036854775806, 9223372036854775806},
+                                         {"9223372036854775.808", none, none},
+                                         {"1e16", none, none},
+                                         {"1e300", none, none},
+                                         {"\"1\"", none, none}}) {
+    EXPECT_EQ(parsed(row.token).thousandths(Rounding::down), row.down) << row.token;
+    EXPECT_EQ(parsed(row.token).thousandths(Rounding::up), row.up) << row.token;
+  }
+}
+
+// IEEE 754: half way between the largest double and 2^1024 and above it, a number rounds to infinity.
+TEST(Json, TheRangeOfNumbersIsThatOfADouble) {
+  const std::string half_way =
+      "1797693134862315807937289714053034150799341327100378269361737789804449682927647509466490179775872070963302864166928879"
+      "1094655554785194040263065748867150582068190890200070838367627385484581771153176447573027006985557136695962284291481986"
+      "0834936475292719074168444365510704342711559699508093042880177904174497792";
+  std::string below = half_way;
+  below.back() = '1';
+  parsed(below);
+  parsed(below + ".99999");
+  parsed("-" + below);
+  parsed("0." + below + "e309");
+  parsed(below + "000e-3");
+  fault(half_way);
+  fault("-" + half_way);
+  fault(half_way + ".5");
+  fault("0.000" + half_way + "e312");
+  fault(half_way + "0e-1");
+  fault("1" + std::string(309, '0'));
+  parsed("1" + std::string(308, '0'));
+  parsed("0e99999999999999999999");
+  parsed("1e-99999999999999999999");
 }
 
 TEST(Json, NumbersOutOfRangeAreRefused) {
