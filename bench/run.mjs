@@ -2,6 +2,7 @@
 //
 //   node bench/run.mjs [--quick] [--json] [--only PATTERN] [--rounds N]
 import { writeFileSync } from "node:fs";
+import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { runtimes, versionOf } from "./runtimes.mjs";
 import { suites } from "./suites.mjs";
@@ -94,6 +95,7 @@ class Once {
   }
 }
 
+const load = loadavg()[0].toFixed(1);
 const started = new Map();
 const versions = {};
 const entries = [];
@@ -154,4 +156,8 @@ for (const [members, unit] of shown) {
   for (const [key, row] of rows) console.log(`${key.padEnd(longest)} ${members.map((member) => String(row[member]).padStart(9)).join("")}`);
 }
 printRatios(results);
-if (options.json) writeFileSync(new URL("results.json", import.meta.url), `${JSON.stringify(results, undefined, 1)}\n`);
+if (options.json) {
+  const put = (name, what) => writeFileSync(new URL(name, import.meta.url), `${JSON.stringify(what, undefined, 1)}\n`);
+  put("results.json", results);
+  put("run.json", { quick: options.quick, rounds, cores: availableParallelism(), cpu: cpus()[0]?.model ?? "unknown", load, versions });
+}
