@@ -126,7 +126,7 @@ const sections = [];
 const section = (title, ...parts) => sections.push(`## ${title}`, ...parts);
 section(
   "This run",
-  `${run.rounds} rounds${run.quick ? ", `--quick`" : ""}, ${run.cores} cores (${run.cpu}); ${runtimes.map((name) => `${name} ${run.versions[name]}`).join(", ")}. Load when it began: ${run.load}.`,
+  `Commit ${run.commit}, ${run.rounds} rounds${run.quick ? ", `--quick`" : ""}, ${run.cores} cores (${run.cpu}); ${runtimes.map((name) => `${name} ${run.versions[name]}`).join(", ")}. Load when it began: ${run.load}${run.load > run.cores ? ": **a busy machine**, where the least say more than the medians" : ""}.`,
 );
 section(
   "What is promised",

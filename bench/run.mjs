@@ -1,6 +1,7 @@
 // The measurement: every contestant in every runtime, in alternating rounds of one run. scripts/bench builds and calls this.
 //
 //   node bench/run.mjs [--quick] [--json] [--only PATTERN] [--rounds N]
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -159,5 +160,6 @@ printRatios(results);
 if (options.json) {
   const put = (name, what) => writeFileSync(new URL(name, import.meta.url), `${JSON.stringify(what, undefined, 1)}\n`);
   put("results.json", results);
-  put("run.json", { quick: options.quick, rounds, cores: availableParallelism(), cpu: cpus()[0]?.model ?? "unknown", load, versions });
+  const commit = execFileSync("git", ["rev-parse", "--short=12", "HEAD"], { encoding: "utf8" }).trim();
+  put("run.json", { commit, quick: options.quick, rounds, cores: availableParallelism(), cpu: cpus()[0]?.model ?? "unknown", load, versions });
 }
