@@ -25,7 +25,7 @@ namespace {
 
 using postern::P256Answer;
 using postern::P256Tables;
-using postern::P256TableSize;
+using postern::TableSize;
 using postern::TableBudget;
 using postern::testing::Freed;
 using postern::testing::Hash256;
@@ -102,7 +102,7 @@ int main(int argc, char** argv) {
     all.push_back(std::move(token));
   }
 
-  const auto forms = [&](const std::shared_ptr<TableBudget>& budget, std::optional<P256TableSize> size) {
+  const auto forms = [&](const std::shared_ptr<TableBudget>& budget, std::optional<TableSize> size) {
     std::vector<P256Tables> made;
     for (const P256OracleKey& key : public_keys) {
       made.push_back(P256Tables::make(budget, key.x(), key.y()).value());
@@ -113,12 +113,12 @@ int main(int argc, char** argv) {
   const auto no_tables = std::make_shared<TableBudget>(0);
   const auto tables = std::make_shared<TableBudget>();
   const auto none = forms(no_tables, std::nullopt);
-  const auto small = forms(tables, P256TableSize::small);
+  const auto small = forms(tables, TableSize::small);
   double start = now_microseconds();
   while (tables->build_step()) {
   }
   const double small_time = (now_microseconds() - start) / keys;
-  const auto large = forms(tables, P256TableSize::large);
+  const auto large = forms(tables, TableSize::large);
   std::vector<double> slices;
   start = now_microseconds();
   for (bool more = true; more;) {

@@ -14,7 +14,7 @@ namespace {
 
 using postern::P256Answer;
 using postern::P256Tables;
-using postern::P256TableSize;
+using postern::TableSize;
 using postern::TableBudget;
 
 struct Bench {
@@ -42,7 +42,7 @@ EMSCRIPTEN_KEEPALIVE int bench_key(int size) {
   const std::string_view point(b.buffer.data(), 64);
   auto made = P256Tables::make(size == 0 ? b.no_tables : b.tables, point.substr(0, 32), point.substr(32));
   if (!made.has_value()) return -1;
-  if (size != 0) made->request(size == 1 ? P256TableSize::small : P256TableSize::large);
+  if (size != 0) made->request(size == 1 ? TableSize::small : TableSize::large);
   b.keys.push_back(std::move(*made));
   return static_cast<int>(b.keys.size()) - 1;
 }

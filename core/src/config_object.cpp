@@ -23,28 +23,28 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 Fault Object::unknown_keys(std::initializer_list<std::string_view> known) const {
-    for (const json::Member& member : value_->members()) {
-      if (std::find(known.begin(), known.end(), member.first) != known.end()) continue;
-      std::string what = printable_name(member.first) + " is not known here";
-      std::string_view nearest;
-      std::size_t distance = 3;  // further than two edits is a guess, not a hint
-      for (const std::string_view candidate : known) {
-        const std::size_t d = edit_distance(member.first, candidate);
-        if (d < distance) {
-          distance = d;
-          nearest = candidate;
-        }
+  for (const json::Member& member : value_->members()) {
+    if (std::find(known.begin(), known.end(), member.first) != known.end()) continue;
+    std::string what = printable_name(member.first) + " is not known here";
+    std::string_view nearest;
+    std::size_t distance = 3;  // further than two edits is a guess, not a hint
+    for (const std::string_view candidate : known) {
+      const std::size_t d = edit_distance(member.first, candidate);
+      if (d < distance) {
+        distance = d;
+        nearest = candidate;
       }
-      if (!nearest.empty()) {
-        what += "; did you mean \"" + std::string(nearest) + "\"?";
-      } else {
-        what += "; known:";
-        for (const std::string_view candidate : known) what += " " + std::string(candidate);
-      }
-      return json::ParseFault{member.second.offset(), path_of(member.first) + ": " + what};
     }
-    return std::nullopt;
+    if (!nearest.empty()) {
+      what += "; did you mean \"" + std::string(nearest) + "\"?";
+    } else {
+      what += "; known:";
+      for (const std::string_view candidate : known) what += " " + std::string(candidate);
+    }
+    return json::ParseFault{member.second.offset(), path_of(member.first) + ": " + what};
   }
+  return std::nullopt;
+}
 
 bool is_loopback_host(std::string_view host) { return host == "127.0.0.1" || host == "localhost" || host == "[::1]"; }
 

@@ -103,6 +103,7 @@ struct Url {
 [[nodiscard]] std::string without_trailing_slash(std::string text);
 
 // "$NAME" is looked up in the environment; anything else stands for itself.
-[[nodiscard]] Fault resolve_secret(const Object& object, std::string_view key, const Environment& environment, std::string& secret);
+[[nodiscard]] Fault resolve_secret(const Object& object, std::string_view key, const Environment& environment,
+                                   std::string& secret);
 
 }  // namespace postern

@@ -777,13 +777,18 @@ json::Value ExchangeState::explanation() const {
   return out;
 }
 
-IssuerState::IssuerState(IssuerSettings s, std::uint32_t index) : settings(std::move(s)), keys(settings.keys, index) {
+IssuerState::IssuerState(IssuerSettings s, std::uint32_t index, const std::shared_ptr<TableBudget>& tables)
+    : settings(std::move(s)), keys(settings.keys, index, tables) {
+  if (tables != nullptr) {
+    for (Jwk& key : settings.static_keys) key.key.use_tables(tables);
+  }
   if (settings.fetches_keys && !settings.static_keys.empty()) keys.add_static_keys(std::move(settings.static_keys));
 }
 
 GateState::GateState(Settings s) : settings(std::move(s)) {
+  if (settings.verifier == Verifier::own) tables = std::make_shared<TableBudget>(settings.limits.table_bytes_max);
   std::uint32_t index = 0;
-  for (IssuerSettings& issuer : settings.issuers) issuers.emplace_back(std::move(issuer), index++);
+  for (IssuerSettings& issuer : settings.issuers) issuers.emplace_back(std::move(issuer), index++, tables);
   settings.issuers.clear();
 }
 

@@ -16,7 +16,7 @@ namespace postern {
 class ExchangeState;
 
 struct IssuerState {
-  IssuerState(IssuerSettings s, std::uint32_t index);
+  IssuerState(IssuerSettings s, std::uint32_t index, const std::shared_ptr<TableBudget>& tables);
   IssuerSettings settings;
   KeyCache keys;
 };
@@ -34,7 +34,9 @@ class GateState {
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
 
   Settings settings;
-  std::deque<IssuerState> issuers;  // exchanges keep pointers into it
+  std::shared_ptr<TableBudget> tables;  // null with Verifier::portable
+  bool building_said = false;           // due() has told the host that tables wait to be built
+  std::deque<IssuerState> issuers;      // exchanges keep pointers into it
 
  private:
   std::uint64_t last_step_id_ = 0;

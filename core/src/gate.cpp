@@ -26,6 +26,9 @@ std::unique_ptr<Exchange> Gate::open(const RequestHead& head, Time now, Purpose 
 
 void Gate::give(std::uint64_t fetch_id, IncomingResponse response, Time now) { state_->give(fetch_id, std::move(response), now); }
 
+// While keys may still earn tables, due() is asked about them once a second: nothing tells a host that a key has become busy.
+constexpr std::int64_t table_pause_ms = 1000;
+
 Due Gate::due(Time now) {
   // An hour: nothing to do is asked about again, in case the clock jumped.
   Due due{{}, now.plus_seconds(3600)};
@@ -33,6 +36,17 @@ Due Gate::due(Time now) {
     if (!issuer.settings.fetches_keys) continue;
     if (auto fetch = issuer.keys.due(now)) due.fetches.push_back(std::move(*fetch));
     due.next_at = std::min(due.next_at, issuer.keys.due_at());
+  }
+  if (TableBudget* tables = state_->tables.get()) {
+    // Said first and done by the next call, since this one may have been made on the way to an answer. One slice a call, so that
+    // whoever waits for this thread meanwhile waits for no more than that.
+    if (state_->building_said) (void)tables->build_step();
+    state_->building_said = tables->building_waits();
+    if (state_->building_said) {
+      due.next_at = now;
+    } else if (tables->may_grow()) {
+      due.next_at = std::min(due.next_at, now.plus_ms(table_pause_ms));
+    }
   }
   return due;
 }

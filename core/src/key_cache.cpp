@@ -127,8 +127,11 @@ std::string describe(const IncomingResponse& response) {
 
 }  // namespace
 
-KeyCache::KeyCache(KeyCacheRules rules, std::uint32_t issuer_index)
-    : rules_(std::move(rules)), last_fetch_id_((std::uint64_t{issuer_index} + 1) << 40U), tokens_(rules_.unknown_kid_burst) {}
+KeyCache::KeyCache(KeyCacheRules rules, std::uint32_t issuer_index, std::shared_ptr<TableBudget> tables)
+    : rules_(std::move(rules)),
+      tables_(std::move(tables)),
+      last_fetch_id_((std::uint64_t{issuer_index} + 1) << 40U),
+      tokens_(rules_.unknown_kid_burst) {}
 
 void KeyCache::add_static_keys(std::vector<Jwk> keys) {
   for (Jwk& key : keys) static_keys_.push_back(std::move(key));
@@ -367,7 +370,10 @@ std::optional<JwkFault> KeyCache::replace_set(const std::string& jwks) {
   if (has_set_ && digest == body_digest_) return std::nullopt;
   auto set = parse_jwk_set(jwks);
   if (!set) return set.error();
-  keys_ = std::move(set->keys);
+  keys_ = std::move(set->keys);  // the old ones' tables go with them
+  if (tables_ != nullptr) {
+    for (Jwk& key : keys_) key.key.use_tables(tables_);
+  }
   skipped_ = std::move(set->skipped);
   body_ = jwks;
   body_digest_ = digest;

@@ -14,6 +14,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,8 +67,10 @@ class KeyCache {
   };
   using Answer = std::variant<Found, Fetch, Wait, Unavailable, Error>;
 
-  KeyCache(KeyCacheRules rules, std::uint32_t issuer_index);
-  // Keys that stand in the configuration: never fetched, never stale. Looked up before fetched ones.
+  // `tables`: what the keys verify with (crypto::Key::use_tables); null: mbedTLS.
+  KeyCache(KeyCacheRules rules, std::uint32_t issuer_index, std::shared_ptr<TableBudget> tables = nullptr);
+  // Keys that stand in the configuration, with tables or without as they are: never fetched, never stale. Looked up before
+  // fetched ones.
   void add_static_keys(std::vector<Jwk> keys);
 
   // The key for a token's header, or what must happen first. `first_asked`: when this exchange first asked
@@ -137,6 +140,7 @@ class KeyCache {
   [[nodiscard]] std::optional<JwkFault> replace_set(const std::string& jwks);
 
   KeyCacheRules rules_;
+  std::shared_ptr<TableBudget> tables_;
   std::uint64_t last_fetch_id_;
   std::vector<Jwk> static_keys_;
 

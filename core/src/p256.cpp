@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <list>
 #include <utility>
 #include <vector>
 
@@ -158,14 +157,14 @@ p256_affine affine_of(const p256_jacobian& point, const p256_fe& z_inverse) {
 constexpr int plain_window = 5;
 constexpr std::size_t plain_multiples = std::size_t{1} << (plain_window - 1);
 
-constexpr int window_bits(P256TableSize size) { return size == P256TableSize::small ? 4 : 8; }
+constexpr int window_bits(TableSize size) { return size == TableSize::small ? 4 : 8; }
 constexpr int windows(int bits) { return (256 + bits - 1) / bits; }
-constexpr int windows_max = windows(window_bits(P256TableSize::small));
-constexpr std::size_t window_multiples(P256TableSize size) { return std::size_t{1} << (window_bits(size) - 1); }
-constexpr std::size_t table_points(P256TableSize size) {
+constexpr int windows_max = windows(window_bits(TableSize::small));
+constexpr std::size_t window_multiples(TableSize size) { return std::size_t{1} << (window_bits(size) - 1); }
+constexpr std::size_t table_points(TableSize size) {
   return static_cast<std::size_t>(windows(window_bits(size))) * window_multiples(size);
 }
-constexpr std::size_t table_bytes(P256TableSize size) { return table_points(size) * sizeof(PackedPoint); }
+constexpr std::size_t table_bytes(TableSize size) { return table_points(size) * sizeof(PackedPoint); }
 
 struct Digit {
   std::uint8_t index = 0;  // of the odd multiple 2 index + 1
@@ -221,7 +220,7 @@ class Sum {
 
 // Multiples of one point: windows of 2^(bits i) times 1, 3, 5, ... 2^bits - 1.
 struct Table {
-  P256TableSize size;
+  TableSize size;
   std::vector<PackedPoint> points;
 };
 
@@ -445,7 +444,7 @@ P256Answer verify_signature(const PackedPoint& key, const Table* key_table, cons
 // A point to its table, 32 bits of scalar (an eighth of the table) a slice.
 class Building {
  public:
-  Building(const PackedPoint& point, P256TableSize size) : next_(jacobian_of(unpack(point))) {
+  Building(const PackedPoint& point, TableSize size) : next_(jacobian_of(unpack(point))) {
     table_ = std::make_unique<Table>(Table{size, {}});
     table_->points.reserve(table_points(size));
   }
@@ -482,7 +481,7 @@ class Building {
   }
 
   [[nodiscard]] std::unique_ptr<Table> take() { return std::move(table_); }
-  [[nodiscard]] P256TableSize size() const { return table_->size; }
+  [[nodiscard]] TableSize size() const { return table_->size; }
 
  private:
   static constexpr std::size_t slice_bits = 32;
@@ -511,144 +510,38 @@ class Building {
 
 }  // namespace
 
-// ----------------------------------------------------------------------------------------------------------- budget
+// ------------------------------------------------------------------------------------------------------------- keys
 
-struct P256Tables::Entry {
-  PackedPoint point{};
-  std::unique_ptr<Table> table;
-  std::uint64_t uses = 0;  // since counted_from
-  std::uint64_t counted_from = 0;
-  std::uint64_t last_used = 0;
-  std::optional<P256TableSize> wanted;  // it is in `waiting` or being built
-  std::list<Entry>::iterator self;
-};
+// One point that may have a table: a key, or the generator.
+class P256Tables::User final : public TableUser {
+ public:
+  User(TableBudget& budget, User* generator, const PackedPoint& point)
+      : TableUser(budget, generator), generator_(generator), point_(point) {}
 
-struct TableBudget::State {
-  using Entry = P256Tables::Entry;
-
-  std::size_t bytes_max = 0;
-  std::size_t bytes = 0;
-  std::uint64_t uses = 0;    // of all keys: the clock by which "least recently" is judged
-  std::list<Entry> holders;  // keys with a table, the most recently used first
-  std::list<Entry> others;
-  Entry generator;  // in neither list: its table, which serves every key, is never dropped
-  std::vector<Entry*> waiting;
-  Entry* target = nullptr;  // of the building
-  std::optional<Building> building;
-
-  void use(Entry& entry) {
-    entry.last_used = ++uses;
-    entry.uses++;
-    if (entry.table != nullptr) holders.splice(holders.begin(), holders, entry.self);
-    if (entry.wanted.has_value()) return;
-    if (entry.table == nullptr) {
-      if (entry.uses >= p256_small_table_uses) want(entry, P256TableSize::small);
-    } else if (entry.table->size == P256TableSize::small && entry.uses >= p256_large_table_uses) {
-      want(entry, P256TableSize::large);
-    }
+  [[nodiscard]] P256Answer verify(std::span<const std::uint8_t, 32> hash, std::string_view signature) {
+    const P256Answer answer = verify_signature(point_, table_.get(), generator_->table_.get(), hash, signature);
+    if (answer == P256Answer::accepted) count_use();
+    return answer;
   }
 
-  void want(Entry& entry, P256TableSize size) {
-    // A key's table is worth little before the generator's. Its own is large unless that would leave no room for others.
-    if (generator.table == nullptr && !generator.wanted.has_value()) {
-      const bool roomy = table_bytes(P256TableSize::large) <= bytes_max / 4;
-      generator.wanted = roomy ? P256TableSize::large : P256TableSize::small;
-      waiting.insert(waiting.begin(), &generator);
-    }
-    entry.wanted = size;
-    waiting.push_back(&entry);
+ private:
+  [[nodiscard]] std::optional<TableOffer> offer(TableSize size) const override {
+    return TableOffer{table_bytes(size), size == TableSize::small ? p256_small_table_uses : p256_large_table_uses};
   }
-
-  void count_anew(Entry& entry) {
-    entry.uses = 0;
-    entry.counted_from = uses;
-    entry.wanted.reset();
-  }
-
-  void drop_table(Entry& entry) {
-    bytes -= table_bytes(entry.table->size);
-    entry.table.reset();
-    others.splice(others.begin(), holders, entry.self);
-    count_anew(entry);
-  }
-
-  // Drops what may be dropped for `entry`, as far as that is needed and enough.
-  bool make_room(const Entry& entry, P256TableSize wanted) {
-    const std::size_t size = table_bytes(wanted);
-    const bool earned = entry.uses >= (wanted == P256TableSize::small ? p256_small_table_uses : p256_large_table_uses);
-    std::size_t available = bytes_max - bytes;
-    auto first = holders.end();
-    while (earned && available < size && first != holders.begin()) {
-      const auto candidate = std::prev(first);
-      if (candidate->last_used > entry.counted_from || candidate->wanted.has_value()) break;
-      available += table_bytes(candidate->table->size);
-      first = candidate;
-    }
-    if (available < size) return false;
-    while (first != holders.end()) drop_table(*first++);
+  bool build_slice(TableSize size) override {
+    if (!building_.has_value()) building_.emplace(point_, size);
+    if (!building_->slice()) return false;
+    table_ = building_->take();
+    building_.reset();
     return true;
   }
+  void drop_table() override { table_.reset(); }
 
-  // The next that waits and for which there is room.
-  bool start() {
-    while (!waiting.empty()) {
-      Entry& entry = *waiting.front();
-      waiting.erase(waiting.begin());
-      const P256TableSize size = entry.wanted.value();
-      if (!make_room(entry, size)) {
-        count_anew(entry);
-        continue;
-      }
-      bytes += table_bytes(size);
-      target = &entry;
-      building.emplace(entry.point, size);
-      return true;
-    }
-    return false;
-  }
-
-  void finish() {
-    Entry& entry = *target;
-    if (entry.table != nullptr) {
-      bytes -= table_bytes(entry.table->size);
-    } else if (&entry != &generator) {
-      holders.splice(holders.begin(), others, entry.self);
-    }
-    entry.table = building->take();
-    building.reset();
-    target = nullptr;
-    count_anew(entry);
-  }
-
-  void remove(Entry& entry) {
-    std::erase(waiting, &entry);
-    if (target == &entry) {
-      bytes -= table_bytes(building->size());
-      building.reset();
-      target = nullptr;
-    }
-    if (entry.table != nullptr) bytes -= table_bytes(entry.table->size);
-    (entry.table != nullptr ? holders : others).erase(entry.self);
-  }
+  User* generator_;  // null for itself
+  PackedPoint point_;
+  std::unique_ptr<Table> table_;
+  std::optional<Building> building_;
 };
-
-TableBudget::TableBudget(std::size_t bytes_max) : state_(std::make_unique<State>()) {
-  state_->bytes_max = bytes_max;
-  state_->generator.point = pack(affine_of(p256_g_odd[0][0], p256_g_odd[0][1]));
-}
-TableBudget::~TableBudget() = default;
-
-bool TableBudget::build_step() {
-  State& state = *state_;
-  if (!state.building.has_value() && !state.start()) return false;
-  if (state.building->slice()) state.finish();
-  return building_waits();
-}
-
-bool TableBudget::building_waits() const { return state_->building.has_value() || !state_->waiting.empty(); }
-std::size_t TableBudget::bytes() const { return state_->bytes; }
-
-// ------------------------------------------------------------------------------------------------------------- keys
 
 std::optional<P256Tables> P256Tables::make(std::shared_ptr<TableBudget> budget, std::string_view x, std::string_view y) {
   if (x.size() != 32 || y.size() != 32) return std::nullopt;
@@ -657,46 +550,32 @@ std::optional<P256Tables> P256Tables::make(std::shared_ptr<TableBudget> budget, 
   if (!less(x_words, prime) || !less(y_words, prime)) return std::nullopt;
   const p256_affine point = affine_of(x_words.data(), y_words.data());
   if (!on_curve(point)) return std::nullopt;
-  TableBudget::State& state = *budget->state_;
-  Entry& entry = state.others.emplace_front();
-  entry.self = state.others.begin();
-  entry.point = pack(point);
-  entry.counted_from = state.uses;
-  return P256Tables(std::move(budget), &entry);
+  constexpr std::string_view name = "P-256";
+  TableUser* generator = budget->shared(name);
+  if (generator == nullptr) {
+    const PackedPoint packed = pack(affine_of(p256_g_odd[0][0], p256_g_odd[0][1]));
+    generator = &budget->share(name, std::make_unique<User>(*budget, nullptr, packed));
+  }
+  auto user = std::make_unique<User>(*budget, static_cast<User*>(generator), pack(point));
+  return P256Tables(std::move(budget), std::move(user));
 }
 
-P256Tables::P256Tables(std::shared_ptr<TableBudget> budget, Entry* entry) : budget_(std::move(budget)), entry_(entry) {}
-P256Tables::P256Tables(P256Tables&& other) noexcept
-    : budget_(std::move(other.budget_)), entry_(std::exchange(other.entry_, nullptr)) {}
+P256Tables::P256Tables(std::shared_ptr<TableBudget> budget, std::unique_ptr<User> user)
+    : budget_(std::move(budget)), user_(std::move(user)) {}
+P256Tables::P256Tables(P256Tables&&) noexcept = default;
+// What was here goes with `other`, its user before its budget.
 P256Tables& P256Tables::operator=(P256Tables&& other) noexcept {
-  if (this != &other) {
-    leave();
-    budget_ = std::move(other.budget_);
-    entry_ = std::exchange(other.entry_, nullptr);
-  }
+  budget_.swap(other.budget_);
+  user_.swap(other.user_);
   return *this;
 }
-P256Tables::~P256Tables() { leave(); }
-
-void P256Tables::leave() {
-  if (entry_ != nullptr) budget_->state_->remove(*entry_);
-  entry_ = nullptr;
-}
+P256Tables::~P256Tables() = default;
 
 P256Answer P256Tables::verify(std::span<const std::uint8_t, 32> hash, std::string_view signature) const {
-  TableBudget::State& state = *budget_->state_;
-  const P256Answer answer = verify_signature(entry_->point, entry_->table.get(), state.generator.table.get(), hash, signature);
-  if (answer == P256Answer::accepted) state.use(*entry_);
-  return answer;
+  return user_->verify(hash, signature);
 }
 
-void P256Tables::request(P256TableSize size) const {
-  if (entry_->wanted.has_value() || table() == size || table() == P256TableSize::large) return;
-  budget_->state_->want(*entry_, size);
-}
-
-std::optional<P256TableSize> P256Tables::table() const {
-  return entry_->table == nullptr ? std::nullopt : std::optional(entry_->table->size);
-}
+void P256Tables::request(TableSize size) const { user_->request(size); }
+std::optional<TableSize> P256Tables::table() const { return user_->table(); }
 
 }  // namespace postern

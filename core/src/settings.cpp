@@ -64,17 +64,29 @@ Fault parse_limits(const Object& top, Settings& out) {
   if (!member->is_object()) return top.at("limits", "must be an object");
   const Object limits(*member, "limits");
   constexpr std::int64_t mebibyte = 1024 * 1024;
-  if (auto fault = limits.unknown_keys({"body_bytes_max", "reply_bytes_max", "upstream_time_limit_ms"})) return fault;
+  if (auto fault = limits.unknown_keys({"body_bytes_max", "reply_bytes_max", "upstream_time_limit_ms", "table_bytes_max"}))
+    return fault;
   if (auto fault = limits.read_integer("body_bytes_max", 1024, 256 * mebibyte, out.limits.body_bytes_max)) return fault;
   if (auto fault = limits.read_integer("reply_bytes_max", 1024, 256 * mebibyte, out.limits.reply_bytes_max)) return fault;
+  if (auto fault = limits.read_integer("table_bytes_max", 0, 256 * mebibyte, out.limits.table_bytes_max)) return fault;
   return limits.read_integer("upstream_time_limit_ms", 100, 3'600'000, out.limits.upstream_time_limit_ms);
 }
 
+Fault parse_verifier(const Object& top, Settings& out) {
+  std::string name = "own";
+  if (auto fault = top.read_string("verifier", name)) return fault;
+  if (name != "own" && name != "portable") return top.at("verifier", "must be \"own\" or \"portable\"");
+  out.verifier = name == "portable" ? Verifier::portable : Verifier::own;
+  return std::nullopt;
+}
+
 Fault parse_top(const Object& top, const Environment& environment, Settings& out) {
-  if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits"})) return fault;
+  if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits", "verifier"}))
+    return fault;
   if (auto fault = parse_issuers(top, environment, out.issuers, out.warnings)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
   if (auto fault = parse_limits(top, out)) return fault;
+  if (auto fault = parse_verifier(top, out)) return fault;
   if (const json::Value* policy = top.find("policy")) {
     auto parsed = Policy::parse(*policy);
     if (!parsed) return json::ParseFault{parsed.error().offset, "policy: " + parsed.error().what};

@@ -10,6 +10,7 @@
 #include "policy.h"
 #include "postern/config.h"
 #include "postern/request.h"
+#include "table_budget.h"
 
 namespace postern {
 
@@ -25,13 +26,19 @@ struct LimitSettings {
   // 16 MiB: a page of threads with their values. Over it the client gets 502, never an unread reply.
   std::size_t reply_bytes_max = 16 * 1024 * 1024;
   std::int64_t upstream_time_limit_ms = 60'000;
+  std::size_t table_bytes_max = table_bytes_max_default;
 };
+
+// What verifies the signatures of P-256 and Ed25519 keys: the own code with tables for cached keys, or mbedTLS (which has no
+// Ed25519: that one stays, without larger tables).
+enum class Verifier : std::uint8_t { own, portable };
 
 struct Settings {
   std::vector<IssuerSettings> issuers;
   UpstreamSettings upstream;
   Policy policy;
   LimitSettings limits;
+  Verifier verifier = Verifier::own;
   std::vector<std::string> warnings;
 };
 

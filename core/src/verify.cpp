@@ -6,6 +6,7 @@
 #include "json.h"
 #include "jwk.h"
 #include "jws.h"
+#include "table_budget.h"
 
 namespace postern {
 namespace {
@@ -32,6 +33,9 @@ std::vector<Jwk> read_keys(std::string_view jwk_set, SymmetricKeys symmetric) {
   std::vector<Jwk> keys;
   if (auto set = parse_jwk_set(jwk_set)) {
     keys = std::move(set->keys);
+    // For one signature a table does not pay; the own code is faster without one too.
+    const auto tables = std::make_shared<TableBudget>(0);
+    for (Jwk& key : keys) key.key.use_tables(tables);
     return keys;
   }
   if (symmetric == SymmetricKeys::refuse || jwk_set.size() > jwk_set_bytes_max) return keys;

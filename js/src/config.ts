@@ -116,6 +116,8 @@ export interface Limits {
   reply_bytes_max?: number;
   /** To the first byte of a reply. Default 60,000. */
   upstream_time_limit_ms?: number;
+  /** For the tables that make busy keys verify faster. Default 8 MiB; 0: none. */
+  table_bytes_max?: number;
 }
 
 /** The whole configuration, as in a file. */
@@ -128,4 +130,6 @@ export interface GateConfig {
   /** Without it: every user sees their own threads (`owner`), and the server's own graphs. */
   policy?: Policy;
   limits?: Limits;
+  /** `"portable"`: mbedTLS verifies wherever it can, instead of the own, faster code. The answers are the same. */
+  verifier?: "own" | "portable";
 }

@@ -103,6 +103,10 @@ export interface Explanation {
 
 // A quarter of the smallest host (128 MB): bodies are held as bytes and, while judged, as a tree.
 const heldBytesMax = 32 * 1024 * 1024;
+// Slices of table building that follow one request: the generator's table and a key's small one are 16.
+const tableSlicesMax = 32;
+// Before another request goes on with building that did not come to its end.
+const tablePauseMs = 1000;
 // How often a waiting request looks whether its keys have come.
 const waitPollMs = { first: 2, most: 50 };
 
@@ -504,13 +508,25 @@ export class Gate {
 
   /** Work of the gate's that is due: no request waits for it, so none can fail with it. */
   #startDueWork(options: HandleOptions): void {
+    if (this.#now() >= this.#dueAtMs) this.#doDueWork(options, tableSlicesMax);
+  }
+
+  #doDueWork(options: HandleOptions, slicesLeft: number): void {
     const seat = this.#seat;
-    if (this.#closed || seat.core.dead || this.#now() < this.#dueAtMs) return;
+    if (this.#closed || seat.core.dead) return;
+    const now = this.#now();
     let fetches: Fetch[];
     try {
-      ({ nextAtMs: this.#dueAtMs, fetches } = seat.core.due(seat.handle, this.#now()));
+      ({ nextAtMs: this.#dueAtMs, fetches } = seat.core.due(seat.handle, now));
     } catch {
       return;  // a trap: the next request finds a new instance
+    }
+    // Tables for busy keys wait to be built: a slice a turn, after the answers that are ready. Should this request's turns be cut
+    // short, as in workerd, another one goes on.
+    if (this.#dueAtMs <= now && slicesLeft > 0) {
+      this.#dueAtMs = now + tablePauseMs;
+      const turn = new Promise((resolve) => setTimeout(resolve, 0));
+      this.#keepAlive(turn.then(() => this.#doDueWork(options, slicesLeft - 1)), options);
     }
     for (const step of fetches) {
       const work = fetchWhole(this.#fetch, step.request, step.bytesMax, step.timeLimitMs, unlimited)

@@ -84,7 +84,8 @@ const everything = {
     "*": { filter: { owner: "$user.identity", n: 1, b: { $eq: true }, tags: { $contains: ["a", "$user.claims.org.id"] }, $or: [{ a: "x" }, { $and: [{ b: 1 }] }] }, stamp: { owner: "$user.identity", n: 1.5 } },
     "threads:delete": "deny", "assistants": "allow", "*:search": "allow",
   },
-  limits: { body_bytes_max: 1024, reply_bytes_max: 268435456, upstream_time_limit_ms: 100 },
+  limits: { body_bytes_max: 1024, reply_bytes_max: 268435456, upstream_time_limit_ms: 100, table_bytes_max: 0 },
+  verifier: "portable",
 };
 
 test("every configuration of the repository fulfils the schema", async () => {

@@ -21,8 +21,8 @@ namespace {
 
 using postern::P256Answer;
 using postern::P256Tables;
-using postern::P256TableSize;
 using postern::TableBudget;
+using postern::TableSize;
 using postern::testing::Number;
 using postern::testing::P256Case;
 using postern::testing::P256Oracle;
@@ -64,8 +64,8 @@ int main(int argc, char** argv) {
     const auto roomy = std::make_shared<TableBudget>();
     std::vector<P256Tables> forms;
     for (const auto& budget : {none, roomy, roomy}) forms.push_back(P256Tables::make(budget, key.x(), key.y()).value());
-    forms[1].request(P256TableSize::small);
-    forms[2].request(P256TableSize::large);
+    forms[1].request(TableSize::small);
+    forms[2].request(TableSize::large);
     while (roomy->build_step()) {
     }
     for (std::uint64_t i = 0; i < cases_a_key && done < cases; i++, done++) {

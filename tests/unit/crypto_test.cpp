@@ -10,7 +10,9 @@
 
 #include "base64url.h"
 #include "json.h"
+#include "support/p256_oracle.h"
 #include "support/sign.h"
+#include "table_budget.h"
 
 namespace postern::crypto {
 namespace {
@@ -50,30 +52,32 @@ KeyFault fault(Result<Key, KeyFault> result) {
 TEST(Crypto, WhatOpensslSignsVerifies) {
   std::vector<std::string_view> all = {"HS256", "HS384", "HS512"};
   all.insert(all.end(), asymmetric.begin(), asymmetric.end());
-  for (const std::string_view alg : all) {
-    SCOPED_TRACE(alg);
-    const Jwa& jwa = *find_jwa(alg);
-    const SigningKey signer = make_key(alg);
-    auto key = import(signer);
-    ASSERT_TRUE(key.ok());
-    EXPECT_EQ(key->kind(), jwa.key_kind);
-    for (const std::string& input : {""s, "a"s, std::string(1000, 'x'), "\0\xff"s}) {
-      const std::string signature = testing::sign_bytes(input, signer);
-      EXPECT_EQ(signature.size(), key->signature_bytes(jwa));
-      EXPECT_TRUE(verify(key.value(), jwa, input, signature));
-      EXPECT_FALSE(verify(key.value(), jwa, input + "x", signature));
-      EXPECT_FALSE(verify(key.value(), jwa, input, signature + "\0"s));
-      EXPECT_FALSE(verify(key.value(), jwa, input, "\0"s + signature));
-      EXPECT_FALSE(verify(key.value(), jwa, input, signature.substr(1)));
-      EXPECT_FALSE(verify(key.value(), jwa, input, signature.substr(0, signature.size() - 1)));
-      EXPECT_FALSE(verify(key.value(), jwa, input, ""));
-      EXPECT_FALSE(verify(key.value(), jwa, input, std::string(signature.size(), '\0')));
-      EXPECT_FALSE(verify(key.value(), jwa, input, std::string(signature.size(), '\xff')));
+  for (const std::string_view with : {"", " with tables"})
+    for (const std::string_view alg : all) {
+      SCOPED_TRACE(std::string(alg).append(with));
+      const Jwa& jwa = *find_jwa(alg);
+      const SigningKey signer = make_key(alg);
+      auto key = import(signer);
+      ASSERT_TRUE(key.ok());
+      if (!with.empty()) key->use_tables(std::make_shared<TableBudget>());
+      EXPECT_EQ(key->kind(), jwa.key_kind);
+      for (const std::string& input : {""s, "a"s, std::string(1000, 'x'), "\0\xff"s}) {
+        const std::string signature = testing::sign_bytes(input, signer);
+        EXPECT_EQ(signature.size(), key->signature_bytes(jwa));
+        EXPECT_TRUE(verify(key.value(), jwa, input, signature));
+        EXPECT_FALSE(verify(key.value(), jwa, input + "x", signature));
+        EXPECT_FALSE(verify(key.value(), jwa, input, signature + "\0"s));
+        EXPECT_FALSE(verify(key.value(), jwa, input, "\0"s + signature));
+        EXPECT_FALSE(verify(key.value(), jwa, input, signature.substr(1)));
+        EXPECT_FALSE(verify(key.value(), jwa, input, signature.substr(0, signature.size() - 1)));
+        EXPECT_FALSE(verify(key.value(), jwa, input, ""));
+        EXPECT_FALSE(verify(key.value(), jwa, input, std::string(signature.size(), '\0')));
+        EXPECT_FALSE(verify(key.value(), jwa, input, std::string(signature.size(), '\xff')));
+      }
+      // Another key of the same kind.
+      auto other = import(make_key(alg));
+      EXPECT_FALSE(verify(other.value(), jwa, "a", testing::sign_bytes("a", signer)));
     }
-    // Another key of the same kind.
-    auto other = import(make_key(alg));
-    EXPECT_FALSE(verify(other.value(), jwa, "a", testing::sign_bytes("a", signer)));
-  }
 }
 
 TEST(Crypto, AKeyServesOnlyRowsOfItsKind) {
@@ -299,6 +303,86 @@ TEST(Crypto, ConstantTimeEquality) {
   EXPECT_FALSE(equal_constant_time("abc", "abd"));
   EXPECT_FALSE(equal_constant_time("abc", "ab"));
   EXPECT_FALSE(equal_constant_time("abc", ""));
+}
+
+// ------------------------------------------------------------------------------------------------ keys with tables
+
+TEST(Crypto, BusyKeysEarnTablesAndGiveThemBack) {
+  for (const std::string_view alg : {"ES256", "EdDSA"}) {
+    SCOPED_TRACE(alg);
+    const auto budget = std::make_shared<TableBudget>();
+    const Jwa& jwa = *find_jwa(alg);
+    const SigningKey signer = make_key(alg);
+    const std::string good = testing::sign_bytes("a", signer);
+    std::size_t shared = 0;  // what stays: the generator's
+    {
+      auto key = import(signer);
+      key->use_tables(budget);
+      for (int i = 0; i < 200; ++i) EXPECT_FALSE(verify(key.value(), jwa, "b", good));
+      EXPECT_FALSE(budget->building_waits()) << "who cannot sign earns nothing";
+      std::size_t bytes = 0;
+      int grown = 0;
+      for (int i = 0; i < 500; ++i) {
+        ASSERT_TRUE(verify(key.value(), jwa, "a", good)) << i;
+        ASSERT_FALSE(verify(key.value(), jwa, "b", good)) << i;
+        while (budget->build_step()) {
+        }
+        if (budget->bytes() != bytes) ++grown;
+        if (bytes == 0 && alg == "ES256" && budget->bytes() != 0) shared = budget->bytes() - std::size_t{32} * 1024;
+        bytes = budget->bytes();
+      }
+      EXPECT_EQ(grown, alg == "ES256" ? 2 : 1);
+      EXPECT_GT(bytes, shared);
+    }
+    EXPECT_EQ(budget->bytes(), shared);
+  }
+}
+
+TEST(Crypto, KeysOfAllKindsShareOneBudget) {
+  // The generator's small table and one more; or two large ones of Ed25519 and what is left.
+  const auto budget = std::make_shared<TableBudget>(std::size_t{64} * 1024);
+  std::vector<SigningKey> signers;
+  std::vector<Key> keys;
+  for (const std::string_view alg : {"ES256", "EdDSA", "ES256", "EdDSA", "EdDSA"}) {
+    signers.push_back(make_key(alg));
+    keys.push_back(import(signers.back()).value());
+    keys.back().use_tables(budget);
+  }
+  std::vector<std::string> good;
+  for (const SigningKey& signer : signers) good.push_back(testing::sign_bytes("a", signer));
+  for (std::size_t turn = 0; turn < 5; ++turn) {  // each is the busy one for a while
+    for (int i = 0; i < 150; ++i) {
+      ASSERT_TRUE(verify(keys[turn], *find_jwa(signers[turn].alg), "a", good[turn]));
+      ASSERT_FALSE(verify(keys[turn], *find_jwa(signers[turn].alg), "b", good[turn]));
+      budget->build_step();
+      EXPECT_LE(budget->bytes(), budget->bytes_max());
+    }
+  }
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_TRUE(verify(keys[i], *find_jwa(signers[i].alg), "a", good[i]));
+}
+
+// Where the two halves of the sum are the same point the own code does not decide, and mbedTLS does. With e = r d mod n the
+// halves e/s G and r/s Q are the same: for any message and nonce there is such a key, d = e/r.
+TEST(Crypto, WhatTheOwnCodeLeavesOpenMbedTlsDecides) {
+  const testing::P256Oracle oracle;
+  std::mt19937_64 random(5);  // NOLINT: the same in every run
+  const auto digest = sha256("a");
+  const auto e = oracle.number(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
+  const auto nonce = oracle.random(random);
+  const auto d = oracle.times(e, oracle.inverse(oracle.r_of(oracle.multiple(nonce))));
+  const std::string point = oracle.coordinates(oracle.multiple(d));
+  const std::string good = sign_p256(oracle, d, nonce, e).signature;
+  auto key = import_ec(KeyKind::ec_p256, point.substr(0, 32), point.substr(32));
+  ASSERT_TRUE(key.ok());
+  key->use_tables(std::make_shared<TableBudget>());
+  const Jwa& es256 = *find_jwa("ES256");
+  EXPECT_TRUE(verify(key.value(), es256, "a", good));
+  EXPECT_FALSE(verify(key.value(), es256, "b", good));
+  for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    std::string bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+    EXPECT_FALSE(verify(key.value(), es256, "a", bad)) << bit;
+  }
 }
 
 }  // namespace

@@ -324,5 +324,55 @@ TEST(Gate, NothingPrintedHoldsTheToken) {
   }
 }
 
+// How many calls of due() until nothing waits to be built, after this many requests of alice.
+int slices_after(Gate& gate, int requests) {
+  for (int i = 0; i < requests; ++i) {
+    auto exchange = open(gate, "GET", object, "alice");
+    EXPECT_TRUE(std::holds_alternative<Forward>(exchange->next(now()).action));
+  }
+  int slices = 0;
+  while (slices < 1000 && gate.due(now()).next_at <= now()) ++slices;
+  return slices;
+}
+
+Gate make_gate_with(std::string_view more) {
+  std::string text = config(false);
+  text.pop_back();
+  auto gate = Gate::create(text + "," + std::string(more) + "}");
+  EXPECT_TRUE(gate.ok()) << gate.error().text();
+  return std::move(gate).value();
+}
+
+TEST(Gate, TablesAreBuiltByDueAloneOnceAKeyIsBusy) {
+  Gate gate = make_gate();
+  EXPECT_EQ(gate.due(now()).next_at, now().plus_seconds(1)) << "nobody says when a key has become busy";
+  EXPECT_EQ(slices_after(gate, 3), 0);
+  EXPECT_EQ(slices_after(gate, 1), 16) << "the generator's table and the small one";
+  EXPECT_EQ(slices_after(gate, 127), 0);
+  EXPECT_EQ(slices_after(gate, 1), 8);
+  EXPECT_EQ(gate.due(now()).next_at, now().plus_seconds(3600)) << "there is no larger one";
+  EXPECT_EQ(slices_after(gate, 1000), 0);
+}
+
+TEST(Gate, TheFirstCallOfDueSaysThatTablesWaitAndBuildsNone) {
+  Gate gate = make_gate();
+  for (int i = 0; i < 4; ++i) (void)open(gate, "GET", object, "alice")->next(now());
+  int calls = 0;
+  while (gate.due(now()).next_at <= now()) ++calls;
+  EXPECT_EQ(calls, 16) << "one call that says so, and sixteen slices, of which the last leaves nothing";
+}
+
+TEST(Gate, TablesCanBeTurnedOff) {
+  for (const char* more :
+       {R"("verifier":"portable")", R"("limits":{"table_bytes_max":0})", R"("limits":{"table_bytes_max":32767})"}) {
+    SCOPED_TRACE(more);
+    Gate gate = make_gate_with(more);
+    EXPECT_EQ(slices_after(gate, 200), 0);
+    EXPECT_EQ(gate.due(now()).next_at, now().plus_seconds(3600));
+    auto exchange = open(gate, "GET", object, "wrong_key");
+    EXPECT_EQ(status_of(exchange->next(now())), 401);
+  }
+}
+
 }  // namespace
 }  // namespace postern

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/sign.h"
+#include "table_budget.h"
 
 namespace postern {
 namespace {
@@ -866,6 +867,41 @@ TEST_F(KeyCacheTest, AClockSetForwardAsksAgain) {
   issuer.kids = {"k2"};
   EXPECT_EQ(request("k1"), "key_unknown");
   EXPECT_EQ(request("k2"), "k2");
+}
+
+TEST_F(KeyCacheTest, KeysThatLeaveTheSetGiveTheirTablesBack) {
+  const auto tables = std::make_shared<TableBudget>();
+  cache = KeyCache(rules_with_uri(), 0, tables);
+  const testing::SigningKey signer = testing::make_key("ES256", "busy");
+  const std::string signature = testing::sign_bytes("a", signer);
+  IncomingResponse with;
+  with.status = 200;
+  with.body = "{\"keys\":[" + testing::public_jwk(signer) + "," + jwk("k1") + "]}";
+  const auto first = cache.find("busy", es256(), now, now);
+  ASSERT_TRUE(cache.give(std::get<Fetch>(first).fetch_id, with, now));
+  const auto use = [&] {
+    const auto answer = cache.find("busy", es256(), now, now);
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(crypto::verify(std::get<KeyCache::Found>(answer).key->key, es256(), "a", signature));
+    while (tables->build_step()) {
+    }
+  };
+  use();
+  const std::size_t bytes = tables->bytes();
+  EXPECT_GT(bytes, 0U);
+
+  // The same document again keeps the keys and their tables.
+  pass(590);
+  auto refresh = cache.due(now);
+  ASSERT_TRUE(refresh.has_value());
+  ASSERT_TRUE(cache.give(refresh->fetch_id, with, now));
+  EXPECT_EQ(tables->bytes(), bytes);
+
+  pass(590);
+  refresh = cache.due(now);
+  ASSERT_TRUE(refresh.has_value());
+  ASSERT_TRUE(cache.give(refresh->fetch_id, issuer.answer(*refresh), now));
+  EXPECT_EQ(request("busy"), "key_unknown");
+  EXPECT_EQ(tables->bytes(), bytes - std::size_t{32} * 1024) << "the generator's stays";
 }
 
 }  // namespace

@@ -3,13 +3,22 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "table_budget.h"
+
+// The budget knows no limbs: there is one.
+namespace postern_narrow {
+using postern::TableBudget;
+using postern::TableOffer;
+using postern::TableSize;
+using postern::TableUser;
+}  // namespace postern_narrow
 
 // It is this file's source, though the compiler takes it for a header.
 #if defined(__GNUC__) && !defined(__clang__)

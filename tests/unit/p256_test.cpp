@@ -29,6 +29,8 @@ namespace {
 
 namespace core = ::postern;
 namespace fs = std::filesystem;
+using core::TableBudget;
+using core::TableSize;
 using core::testing::case_of_sum;
 using core::testing::Hash256;
 using core::testing::hash_of;
@@ -40,8 +42,6 @@ using core::testing::Point;
 using core::testing::sign_p256;
 using P256_NAMESPACE::P256Answer;
 using P256_NAMESPACE::P256Tables;
-using P256_NAMESPACE::P256TableSize;
-using P256_NAMESPACE::TableBudget;
 
 // The same key four times: without any table, with both sizes, and with a table while the generator has none.
 class KeyForms {
@@ -51,14 +51,14 @@ class KeyForms {
     const auto roomy = std::make_shared<TableBudget>();
     const auto tight = std::make_shared<TableBudget>(std::size_t{64} * 1024);  // two small tables: the generator's and one more
     add(no_table, key);
-    add(roomy, key).request(P256TableSize::small);
-    add(roomy, key).request(P256TableSize::large);
-    add(tight, key).request(P256TableSize::small);
+    add(roomy, key).request(TableSize::small);
+    add(roomy, key).request(TableSize::large);
+    add(tight, key).request(TableSize::small);
     while (roomy->build_step() || tight->build_step()) {
     }
-    EXPECT_EQ(forms_[1].table(), P256TableSize::small);
-    EXPECT_EQ(forms_[2].table(), P256TableSize::large);
-    EXPECT_EQ(forms_[3].table(), P256TableSize::small);
+    EXPECT_EQ(forms_[1].table(), TableSize::small);
+    EXPECT_EQ(forms_[2].table(), TableSize::large);
+    EXPECT_EQ(forms_[3].table(), TableSize::small);
   }
 
   // The answer of all forms; `undecided` of one does not count against another's decision.
@@ -406,12 +406,12 @@ TEST(P256_SUITE, TablesGrowWithUse) {
   int steps = 1;
   while (budget->build_step()) steps++;
   EXPECT_EQ(steps, 16) << "two tables in eight slices each";
-  EXPECT_EQ(key.tables.table(), P256TableSize::small);
+  EXPECT_EQ(key.tables.table(), TableSize::small);
   EXPECT_EQ(budget->bytes(), large_bytes + small_bytes) << "the generator's is large at once";
   Keys::use(key, P256_NAMESPACE::p256_large_table_uses);
-  EXPECT_EQ(key.tables.table(), P256TableSize::small);
+  EXPECT_EQ(key.tables.table(), TableSize::small);
   keys.build();
-  EXPECT_EQ(key.tables.table(), P256TableSize::large);
+  EXPECT_EQ(key.tables.table(), TableSize::large);
   EXPECT_EQ(budget->bytes(), 2 * large_bytes);
   Keys::use(key, 10 * P256_NAMESPACE::p256_large_table_uses);
   EXPECT_FALSE(budget->building_waits());
@@ -470,17 +470,17 @@ TEST(P256_SUITE, KeysComeAndGo) {
   Keys keys(budget);
   {
     BudgetKey gone = keys.make();
-    gone.tables.request(P256TableSize::small);
+    gone.tables.request(TableSize::small);
     EXPECT_TRUE(budget->building_waits());
     P256Tables moved = std::move(gone.tables);
-    moved.request(P256TableSize::small);
+    moved.request(TableSize::small);
     for (int i = 0; i < 10; i++) budget->build_step();  // the generator's and the beginning of this one
     EXPECT_EQ(budget->bytes(), large_bytes + small_bytes);
   }
   EXPECT_EQ(budget->bytes(), large_bytes) << "a key that goes while its table is built";
   EXPECT_FALSE(budget->building_waits());
   BudgetKey key = keys.make();
-  key.tables.request(P256TableSize::large);
+  key.tables.request(TableSize::large);
   keys.build();
   EXPECT_EQ(budget->bytes(), 2 * large_bytes);
   key = keys.make();  // takes the place of one with a table

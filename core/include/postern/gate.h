@@ -55,7 +55,7 @@ class Exchange {
 // Work that belongs to no exchange: keys to be fetched ahead of need.
 struct Due {
   std::vector<Fetch> fetches;
-  Time next_at;  // call due() again then
+  Time next_at;  // call due() again then; not after the `now` it was called with: at once, but after whatever else waits
 };
 
 class Gate {
@@ -73,7 +73,9 @@ class Gate {
   // The answer to a Fetch, whoever carried it. An unknown or already answered id is dropped.
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
 
-  // Keys that should be fetched now although no request waits for them. Each fetch is handed out once.
+  // Keys that should be fetched now although no request waits for them. Each fetch is handed out once. A `next_at` of `now` says
+  // that tables for busy keys wait to be built: the next call builds a slice of one (under a millisecond, also in wasm), so that
+  // one is to be made when no request waits for the thread.
   [[nodiscard]] Due due(Time now);
 
   // The fetched keys as text, for a second-level cache (a file, the edge's Cache API) under a name that only this gate
