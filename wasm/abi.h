@@ -26,6 +26,7 @@
 //     fetch            fetch_id:u64 purpose bytes_max time_limit_ms:f64 OutgoingRequest
 //     wait             fetch_id:u64 until_unix_ms:f64
 //     forward          reply_mode bytes_max time_limit_ms:f64 OutgoingRequest drop_reply_headers:count,text...
+//                      add_reply_headers:headers
 //     respond          status error (error_none: there is none) headers body_bytes    + body
 //     authenticated    identity:text display_name:text permissions:count,text... claims_json:text
 //
@@ -38,7 +39,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = 2;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).

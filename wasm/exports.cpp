@@ -229,6 +229,7 @@ struct StepWriter {
     out.f64(step.time_limit_ms);
     out.request(std::move(step.request));
     out.texts(step.drop_reply_headers);
+    out.headers(step.add_reply_headers);
   }
   void operator()(Respond& step) const {
     kind(abi::StepKind::respond);

@@ -192,6 +192,57 @@ std::vector<std::pair<std::string, json::Value>> Filter::equalities() const {
   return out;
 }
 
+std::vector<std::pair<std::string, json::Value>> Filter::necessary() const {
+  std::vector<std::pair<std::string, json::Value>> out;
+  if (op_ == Op::equal) out.emplace_back(field_, operand_);
+  if (op_ == Op::all_of) {
+    for (const Filter& branch : branches_) {
+      for (auto& equality : branch.necessary()) out.push_back(std::move(equality));
+    }
+  }
+  return out;
+}
+
+std::vector<Filter> Filter::disjuncts(std::size_t max) const {
+  if (op_ == Op::equal || op_ == Op::contains) return {*this};
+  std::vector<Filter> out;
+  if (op_ == Op::any_of) {
+    for (const Filter& branch : branches_) {
+      auto inner = branch.disjuncts(max);
+      if (inner.empty() || out.size() + inner.size() > max) return {};
+      for (Filter& one : inner) out.push_back(std::move(one));
+    }
+    return out;
+  }
+  // The product of what the parts may be.
+  Filter nothing_yet;
+  nothing_yet.op_ = Op::all_of;
+  out.push_back(std::move(nothing_yet));
+  for (const Filter& branch : branches_) {
+    const auto inner = branch.disjuncts(max);
+    if (inner.empty() || out.size() * inner.size() > max) return {};
+    std::vector<Filter> product;
+    for (const Filter& so_far : out) {
+      for (const Filter& one : inner) {
+        Filter both = so_far;
+        both.branches_.push_back(one);
+        product.push_back(std::move(both));
+      }
+    }
+    out = std::move(product);
+  }
+  return out;
+}
+
+std::vector<std::string> Filter::fields() const {
+  if (op_ == Op::equal || op_ == Op::contains) return {field_};
+  std::vector<std::string> out;
+  for (const Filter& branch : branches_) {
+    for (std::string& field : branch.fields()) out.push_back(std::move(field));
+  }
+  return out;
+}
+
 json::Value Filter::to_json() const {
   json::Value value = json::Value::object();
   switch (op_) {

@@ -39,6 +39,14 @@ class Filter {
   // asked for (metadata containment, AND). Empty when it is anything else.
   [[nodiscard]] std::vector<std::pair<std::string, json::Value>> equalities() const;
 
+  // For a resolved filter: equalities that whatever it matches fulfils, so that an upstream search may be narrowed by them.
+  [[nodiscard]] std::vector<std::pair<std::string, json::Value>> necessary() const;
+  // For a resolved filter: conjunctions of which one matches whenever it does. Empty when there would be more than `max`.
+  [[nodiscard]] std::vector<Filter> disjuncts(std::size_t max) const;
+
+  // The metadata fields that it looks at.
+  [[nodiscard]] std::vector<std::string> fields() const;
+
   // As LangGraph's handlers would return it.
   [[nodiscard]] json::Value to_json() const;
 

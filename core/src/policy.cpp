@@ -1,5 +1,6 @@
 #include "policy.h"
 
+#include <algorithm>
 #include <array>
 
 namespace postern {
@@ -17,11 +18,29 @@ bool is_one_of(std::string_view text, const std::array<std::string_view, N>& nam
   return false;
 }
 
-bool is_rule_key(std::string_view key) {
+bool holds(const std::vector<std::string>& list, std::string_view text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
+}
+
+bool is_rule_key(std::string_view key, const RuleWords& words) {
   const std::size_t colon = key.find(':');
   const std::string_view resource = key.substr(0, colon);
-  if (resource != "*" && !is_one_of(resource, resource_names)) return false;
-  return colon == std::string_view::npos || is_one_of(key.substr(colon + 1), action_names);
+  if (resource != "*" && !is_one_of(resource, resource_names) && !holds(words.resources, resource)) return false;
+  if (colon == std::string_view::npos) return true;
+  const std::string_view action = key.substr(colon + 1);
+  return is_one_of(action, action_names) || holds(words.actions, action);
+}
+
+// Claims that users can write themselves: Supabase's user_metadata (its documentation: never authorize on it), and
+// Auth0's and Keycloak's namesakes.
+constexpr std::array<std::string_view, 3> user_writable_claims = {"user_metadata", "raw_user_meta_data", "unsafe_metadata"};
+
+// "$user.claims.user_metadata.x" or "user_metadata.x"; "" when the path is no such claim's.
+std::string_view user_writable_claim(std::string_view path) {
+  constexpr std::string_view prefix = "$user.claims.";
+  if (path.starts_with(prefix)) path.remove_prefix(prefix.size());
+  const std::string_view claim = path.substr(0, path.find('.'));
+  return is_one_of(claim, user_writable_claims) ? claim : std::string_view{};
 }
 
 json::ParseFault fault(const json::Value& at, std::string what) { return {at.offset(), std::move(what)}; }
@@ -44,31 +63,190 @@ std::optional<json::ParseFault> parse_stamp(const json::Value& value, Stamp& out
   return std::nullopt;
 }
 
+std::optional<json::ParseFault> parse_words(const json::Value& value, std::vector<std::string>& out) {
+  if (!value.is_array() || value.items().empty()) return fault(value, "expected a list of at least one string");
+  for (const json::Value& item : value.items()) {
+    const std::string& text = item.as_string();
+    const bool plain = !text.empty() &&
+                       std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
+    if (!plain) return fault(item, "expected a string without spaces, quotes and backslashes");
+    out.push_back(text);
+  }
+  return std::nullopt;
+}
+
+std::optional<json::ParseFault> parse_require(const json::Value& value, Requirement& out) {
+  if (!value.is_object() || value.members().empty()) {
+    return fault(value, "require must be an object with permissions, scopes or claims");
+  }
+  for (const json::Member& part : value.members()) {
+    if (part.first == "permissions") {
+      if (auto wrong = parse_words(part.second, out.permissions)) return wrong;
+    } else if (part.first == "scopes") {
+      if (auto wrong = parse_words(part.second, out.scopes)) return wrong;
+    } else if (part.first == "claims") {
+      if (!part.second.is_object() || part.second.members().empty()) {
+        return fault(part.second, "claims must be an object such as {\"org_role\": \"admin\"}");
+      }
+      for (const json::Member& claim : part.second.members()) {
+        std::vector<json::Value> accepted;
+        const auto add = [&](const json::Value& one) {
+          const bool usable = (one.is_string() && !one.as_string().empty() && !is_user_reference(one.as_string())) ||
+                              one.is_number() || one.is_boolean();
+          if (usable) accepted.push_back(one);
+          return usable;
+        };
+        const bool good = claim.second.is_array() ? !claim.second.items().empty() &&
+                                                        std::all_of(claim.second.items().begin(), claim.second.items().end(), add)
+                                                  : add(claim.second);
+        if (!good || claim.first.empty()) {
+          return fault(claim.second, "a required claim is a non-empty string, a number, true, false, or a list of those");
+        }
+        out.claims.emplace_back(claim.first, std::move(accepted));
+      }
+    } else {
+      return fault(part.second, "\"" + part.first + "\" is no part of require; the parts are permissions, scopes and claims");
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<json::ParseFault> parse_namespace(const json::Value& value, NamespaceRule& out) {
+  const json::Value* labels = &value;
+  if (value.is_object()) {
+    if (value.members().size() != 1) return fault(value, "namespace takes one of require and rewrite");
+    const json::Member& only = value.members().front();
+    if (only.first != "require" && only.first != "rewrite") return fault(only.second, "namespace takes require or rewrite");
+    out.mode = only.first == "require" ? NamespaceRule::Mode::require : NamespaceRule::Mode::rewrite;
+    labels = &only.second;
+  }
+  if (!labels->is_array() || labels->items().empty()) {
+    return fault(*labels, "namespace must be a list of labels such as [\"$user.identity\"]");
+  }
+  for (const json::Value& label : labels->items()) {
+    const std::string& text = label.as_string();
+    if (is_user_reference(text) ? !is_known_user_reference(text) : text.empty() || store_label(text) != text) {
+      return fault(label, "a label is a $user reference, or letters, digits, '-', '_', '@' and '+'");
+    }
+    out.labels.push_back(text);
+  }
+  return std::nullopt;
+}
+
+// The first reference to a claim that users can write themselves, anywhere in a rule.
+std::optional<json::ParseFault> find_user_writable(const json::Value& value, const std::vector<std::string>& allowed) {
+  const auto judge = [&](std::string_view text, const json::Value& at) -> std::optional<json::ParseFault> {
+    const std::string_view claim = user_writable_claim(text);
+    if (claim.empty() || holds(allowed, claim)) return std::nullopt;
+    return fault(at, std::string(claim) +
+                         " can be written by the users themselves, so a rule must not rest on it; if yours cannot be, name it in "
+                         "`user_writable_claims_allowed`");
+  };
+  if (value.is_string()) return is_user_reference(value.as_string()) ? judge(value.as_string(), value) : std::nullopt;
+  for (const json::Value& item : value.items()) {
+    if (auto wrong = find_user_writable(item, allowed)) return wrong;
+  }
+  for (const json::Member& member : value.members()) {
+    if (member.first == "claims") {
+      for (const json::Member& claim : member.second.members()) {
+        if (auto wrong = judge(claim.first, claim.second)) return wrong;
+      }
+    }
+    if (auto wrong = find_user_writable(member.second, allowed)) return wrong;
+  }
+  return std::nullopt;
+}
+
+// Words of the `scope` (RFC 8693: a string) or `scp` (Entra, Okta: a string or a list) claim.
+std::vector<std::string> scopes_of(const User& user) {
+  std::vector<std::string> out;
+  for (const std::string_view claim : {"$user.claims.scope", "$user.claims.scp"}) {
+    const json::Value value = user_value(claim, user);
+    for (const json::Value& item : value.items()) out.push_back(item.as_string());
+    std::string_view rest = value.as_string();
+    while (!rest.empty()) {
+      const std::size_t space = rest.find(' ');
+      out.emplace_back(rest.substr(0, space));
+      rest = space == std::string_view::npos ? std::string_view{} : rest.substr(space + 1);
+    }
+  }
+  return out;
+}
+
+std::optional<Refusal> check_requirement(const Requirement& require, const User& user) {
+  for (const std::string& permission : require.permissions) {
+    if (!holds(user.permissions, permission)) return Refusal{Error::policy_denied};
+  }
+  for (const auto& [path, accepted] : require.claims) {
+    const json::Value value = user_value("$user.claims." + path, user);
+    const auto is_accepted = [&](const json::Value& one) {
+      return std::any_of(accepted.begin(), accepted.end(), [&](const json::Value& good) { return json::equal(one, good); });
+    };
+    const bool held =
+        value.is_array() ? std::any_of(value.items().begin(), value.items().end(), is_accepted) : is_accepted(value);
+    if (!held) return Refusal{Error::policy_denied};
+  }
+  if (require.scopes.empty()) return std::nullopt;
+  const std::vector<std::string> held = scopes_of(user);
+  if (std::all_of(require.scopes.begin(), require.scopes.end(), [&](const std::string& scope) { return holds(held, scope); })) {
+    return std::nullopt;
+  }
+  Refusal refusal{Error::scope_insufficient};
+  for (const std::string& scope : require.scopes) refusal.scope += (refusal.scope.empty() ? "" : " ") + scope;
+  return refusal;
+}
+
 }  // namespace
 
-std::string_view name(Resource resource) { return resource_names[static_cast<std::size_t>(resource)]; }
-std::string_view name(Action action) { return action_names[static_cast<std::size_t>(action)]; }
+std::string_view name(Resource resource) {
+  return resource == Resource::custom ? "custom" : resource_names[static_cast<std::size_t>(resource)];
+}
+std::string_view name(Action action) {
+  return action == Action::custom ? "custom" : action_names[static_cast<std::size_t>(action)];
+}
 
-Result<Policy, json::ParseFault> Policy::parse(const json::Value& value) {
+std::string store_label(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+                       c == '@' || c == '+';
+    if (plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '~';
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+    }
+  }
+  return out;
+}
+
+Result<Policy, json::ParseFault> Policy::parse(const json::Value& value, const RuleWords& words,
+                                               const std::vector<std::string>& user_writable) {
   if (!value.is_object()) return fault(value, "policy must be an object of rules");
   if (value.members().empty()) {
     return fault(value, "an empty policy denies everything; leave `policy` out for the default owner rule");
   }
   Policy policy;
   for (const json::Member& member : value.members()) {
-    if (!is_rule_key(member.first)) {
-      return fault(member.second,
-                   "\"" + member.first +
-                       "\" is no rule key; use RESOURCE:ACTION, RESOURCE, *:ACTION or * with resources threads, "
-                       "assistants, crons, store and actions create, read, update, delete, search, create_run, put, "
-                       "get, list_namespaces");
+    if (!is_rule_key(member.first, words)) {
+      std::string what = "\"" + member.first +
+                         "\" is no rule key; use RESOURCE:ACTION, RESOURCE, *:ACTION or * with resources threads, "
+                         "assistants, crons, store";
+      for (const std::string& word : words.resources) what += ", " + word;
+      what += " and actions create, read, update, delete, search, create_run, put, get, list_namespaces";
+      for (const std::string& word : words.actions) what += ", " + word;
+      return fault(member.second, std::move(what));
     }
+    if (auto wrong = find_user_writable(member.second, user_writable)) return *wrong;
     Rule rule;
     rule.key = member.first;
     const json::Value& body = member.second;
     if (body.is_string()) {
       if (body.as_string() != "allow" && body.as_string() != "deny") {
-        return fault(body, "a rule is \"allow\", \"deny\" or an object with filter and stamp");
+        return fault(body, "a rule is \"allow\", \"deny\" or an object with filter, stamp, require or namespace");
       }
       rule.allowed = body.as_string() == "allow";
     } else if (body.is_object()) {
@@ -80,16 +258,26 @@ Result<Policy, json::ParseFault> Policy::parse(const json::Value& value) {
           rule.filter = std::move(parsed).value();
         } else if (part.first == "stamp") {
           if (auto wrong = parse_stamp(part.second, rule.stamp)) return *wrong;
+        } else if (part.first == "require") {
+          if (auto wrong = parse_require(part.second, rule.require)) return *wrong;
+        } else if (part.first == "namespace") {
+          if (rule.key != "store" && !rule.key.starts_with("store:")) {
+            return fault(part.second, "namespace belongs to the store's rules: store, store:put, store:get, ...");
+          }
+          NamespaceRule parsed;
+          if (auto wrong = parse_namespace(part.second, parsed)) return *wrong;
+          rule.namespace_rule = std::move(parsed);
         } else {
-          return fault(part.second, "\"" + part.first + "\" is no part of a rule; the parts are filter and stamp");
+          return fault(part.second,
+                       "\"" + part.first + "\" is no part of a rule; the parts are filter, stamp, require and namespace");
         }
       }
-      if (!rule.filter) {
+      if (!rule.filter && !rule.namespace_rule && body.find("require") == nullptr) {
         // A rule that only stamps would let everyone see everything: that must be said, not implied.
-        return fault(body, "a rule object needs a filter; write \"allow\" to open everything");
+        return fault(body, "a rule object needs a filter, a namespace or a require; write \"allow\" to open everything");
       }
     } else {
-      return fault(body, "a rule is \"allow\", \"deny\" or an object with filter and stamp");
+      return fault(body, "a rule is \"allow\", \"deny\" or an object with filter, stamp, require or namespace");
     }
     policy.rules_.push_back(std::move(rule));
   }
@@ -99,21 +287,33 @@ Result<Policy, json::ParseFault> Policy::parse(const json::Value& value) {
 Policy Policy::owner_default() {
   auto text = json::parse(R"({
     "*": {"filter": {"owner": "$user.identity"}, "stamp": {"owner": "$user.identity"}},
-    "assistants:read": {"filter": {"created_by": "system"}},
-    "assistants:search": {"filter": {"created_by": "system"}}
+    "assistants:read": {"filter": {"$or": [{"owner": "$user.identity"}, {"created_by": "system"}]}},
+    "assistants:search": {"filter": {"$or": [{"owner": "$user.identity"}, {"created_by": "system"}]}},
+    "store": {"namespace": ["$user.identity"]}
   })");
   return parse(text.value()).value();
 }
 
-const Rule* Policy::find_rule(Resource resource, Action action) const {
-  const std::string resource_name(name(resource));
-  const std::string action_name(name(action));
-  for (const std::string& key : {resource_name + ":" + action_name, resource_name, "*:" + action_name, std::string("*")}) {
-    for (const Rule& rule : rules_) {
-      if (rule.key == key) return &rule;
+const Rule* Policy::find_rule(std::string_view resource, std::string_view action) const {
+  // How specific a rule's key is for this request, or 0 when it is not for it.
+  const auto rank = [&](std::string_view key) {
+    const std::size_t colon = key.find(':');
+    const std::string_view key_resource = key.substr(0, colon);
+    const bool names_action = colon != std::string_view::npos;
+    if (key_resource != "*" && key_resource != resource) return 0;
+    if (names_action && key.substr(colon + 1) != action) return 0;
+    return 1 + (names_action ? 1 : 0) + (key_resource != "*" ? 2 : 0);
+  };
+  const Rule* best = nullptr;
+  int best_rank = 0;
+  for (const Rule& rule : rules_) {
+    const int rule_rank = rank(rule.key);
+    if (rule_rank > best_rank) {
+      best = &rule;
+      best_rank = rule_rank;
     }
   }
-  return nullptr;
+  return best;
 }
 
 std::vector<std::string> Policy::warnings() const {
@@ -123,7 +323,7 @@ std::vector<std::string> Policy::warnings() const {
     bool filtered = false;
     for (const Action action :
          {Action::create, Action::read, Action::update, Action::delete_, Action::search, Action::create_run}) {
-      const Rule* rule = find_rule(resource, action);
+      const Rule* rule = find_rule(name(resource), name(action));
       if (rule == nullptr || !rule->allowed || (action == Action::create_run && resource != Resource::threads)) continue;
       filtered = filtered || rule->filter.has_value();
       if (!rule->filter) open += " " + std::string(name(resource)) + ":" + std::string(name(action));
@@ -135,23 +335,35 @@ std::vector<std::string> Policy::warnings() const {
   return out;
 }
 
-Result<Decision> Policy::decide(const User& user, Resource resource, Action action) const {
+Result<Decision, Refusal> Policy::decide(const User& user, std::string_view resource, std::string_view action) const {
   const Rule* rule = find_rule(resource, action);
-  if (rule == nullptr || !rule->allowed) return Error::policy_denied;
+  if (rule == nullptr || !rule->allowed) return Refusal{Error::policy_denied};
+  if (auto refusal = check_requirement(rule->require, user)) return *refusal;
 
   Decision decision;
   decision.rule_key = rule->key;
   if (rule->filter) {
     auto resolved = rule->filter->resolve(user);
-    if (!resolved) return resolved.error();
+    if (!resolved) return Refusal{resolved.error()};
     decision.filter = std::move(resolved).value();
   }
+  const auto resolve = [&user](const json::Value& operand) {
+    return operand.is_string() && is_user_reference(operand.as_string()) ? user_value(operand.as_string(), user) : operand;
+  };
   for (const auto& [field, operand] : rule->stamp) {
-    json::Value value = operand;
-    if (operand.is_string() && is_user_reference(operand.as_string())) value = user_value(operand.as_string(), user);
+    json::Value value = resolve(operand);
     const bool usable = (value.is_string() && !value.as_string().empty()) || value.is_number() || value.is_boolean();
-    if (!usable) return Error::policy_denied;
+    if (!usable) return Refusal{Error::policy_denied};
     decision.stamp.emplace_back(field, std::move(value));
+  }
+  if (rule->namespace_rule) {
+    NamespaceRule resolved{rule->namespace_rule->mode, {}};
+    for (const std::string& label : rule->namespace_rule->labels) {
+      const json::Value value = resolve(json::Value::string(label));
+      if (!value.is_string() || value.as_string().empty()) return Refusal{Error::policy_denied};
+      resolved.labels.push_back(store_label(value.as_string()));
+    }
+    decision.namespace_rule = std::move(resolved);
   }
   return decision;
 }

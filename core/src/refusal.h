@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,8 +12,10 @@ namespace postern {
 
 struct Refusal {
   Error error;
-  std::string detail;  // "": the error's own sentence. Names fields and parameters, never values
-  std::string allow;   // the methods that are accepted, for method_not_allowed
+  std::string detail = {};               // "": the error's own sentence. Names fields and parameters, never values
+  std::string allow = {};                // the methods that are accepted, for method_not_allowed
+  std::int64_t retry_after_seconds = 1;  // sent with 503
+  std::string scope = {};                // the scopes that are missing, for scope_insufficient (RFC 6750 section 3.1)
 };
 
 // `text` in quotes when it is short and plain enough to be repeated in an error, else "(unprintable)".

@@ -4,19 +4,19 @@
 #include <array>
 #include <optional>
 
+#include "json.h"
+
 namespace postern {
 namespace {
 
 using enum FieldKind;
 
-// What the SDKs and RemoteGraph send (LangGraph API, both servers), less what a client may not decide:
-// webhook (a relative one makes the server call itself past the gate), checkpoint and checkpoint_id on
-// runs (their thread_id overrides the path's in the Python server), langsmith_tracer and feedback_keys.
+// What the SDKs and RemoteGraph send (LangGraph API, both servers), less what a client may not decide: checkpoint and
+// checkpoint_id on runs (their thread_id overrides the path's in the Python server), langsmith_tracer and feedback_keys.
+// upstream.allow_fields admits more.
 constexpr std::array thread_create_fields = {
-    Field{"thread_id", uuid},
-    Field{"metadata", metadata},
-    Field{"if_exists", string},
-    Field{"ttl", any},
+    Field{"thread_id", uuid}, Field{"metadata", metadata},     Field{"if_exists", string},
+    Field{"ttl", any},        Field{"supersteps", supersteps},
 };
 constexpr std::array thread_search_fields = {
     Field{"metadata", metadata}, Field{"ids", ids},        Field{"values", object},  Field{"status", string},
@@ -28,6 +28,7 @@ constexpr std::array thread_count_fields = {
     Field{"values", object},
     Field{"status", string},
 };
+constexpr std::array thread_prune_fields = {Field{"thread_ids", ids}, Field{"strategy", string}};
 constexpr std::array thread_update_fields = {Field{"metadata", metadata}, Field{"ttl", any}};
 constexpr std::array state_update_fields = {
     Field{"values", any},
@@ -43,6 +44,14 @@ constexpr std::array history_fields = {
     Field{"limit", integer},         Field{"before", checkpoint},      Field{"metadata", object},
     Field{"checkpoint", checkpoint}, Field{"select", string_or_array},
 };
+constexpr std::array event_stream_fields = {
+    Field{"channels", strings},
+    Field{"namespaces", any},
+    Field{"depth", integer},
+    Field{"since", integer},
+};
+// The parameters are in protocol_methods (enforcement.cpp), by method.
+constexpr std::array protocol_command_fields = {Field{"id", integer}, Field{"method", string}, Field{"params", object}};
 constexpr std::array run_fields = {
     Field{"assistant_id", assistant},
     Field{"input", any},
@@ -50,6 +59,7 @@ constexpr std::array run_fields = {
     Field{"metadata", metadata},
     Field{"config", config},
     Field{"context", context},
+    Field{"webhook", webhook},
     Field{"stream_mode", string_or_array},
     Field{"stream_subgraphs", boolean},
     Field{"stream_resumable", boolean},
@@ -64,6 +74,63 @@ constexpr std::array run_fields = {
     Field{"checkpoint_during", boolean},
     Field{"strict_resume", boolean},
 };
+constexpr std::array run_cancel_fields = {Field{"thread_id", uuid}, Field{"run_ids", ids}};
+constexpr std::array cron_fields = {
+    Field{"schedule", string},
+    Field{"timezone", string},
+    Field{"end_time", string},
+    Field{"assistant_id", assistant},
+    Field{"input", any},
+    Field{"metadata", metadata},
+    Field{"config", config},
+    Field{"context", context},
+    Field{"webhook", webhook},
+    Field{"interrupt_before", string_or_array},
+    Field{"interrupt_after", string_or_array},
+    Field{"multitask_strategy", string},
+    Field{"on_run_completed", string},
+    Field{"enabled", boolean},
+    Field{"stream_mode", string_or_array},
+    Field{"stream_subgraphs", boolean},
+    Field{"stream_resumable", boolean},
+    Field{"durability", string},
+};
+constexpr std::array cron_update_fields = {
+    Field{"schedule", string},
+    Field{"timezone", string},
+    Field{"end_time", string},
+    Field{"input", any},
+    Field{"metadata", metadata},
+    Field{"config", config},
+    Field{"context", context},
+    Field{"webhook", webhook},
+    Field{"interrupt_before", string_or_array},
+    Field{"interrupt_after", string_or_array},
+    Field{"on_run_completed", string},
+    Field{"enabled", boolean},
+    Field{"stream_mode", string_or_array},
+    Field{"stream_subgraphs", boolean},
+    Field{"stream_resumable", boolean},
+    Field{"durability", string},
+};
+constexpr std::array cron_search_fields = {
+    Field{"assistant_id", string}, Field{"thread_id", uuid},    Field{"enabled", boolean},
+    Field{"metadata", metadata},   Field{"limit", integer},     Field{"offset", integer},
+    Field{"sort_by", string},      Field{"sort_order", string}, Field{"select", select},
+};
+constexpr std::array cron_count_fields = {
+    Field{"assistant_id", string},
+    Field{"thread_id", uuid},
+    Field{"metadata", metadata},
+};
+constexpr std::array assistant_create_fields = {
+    Field{"assistant_id", uuid}, Field{"graph_id", graph},   Field{"config", config}, Field{"context", context},
+    Field{"metadata", metadata}, Field{"if_exists", string}, Field{"name", string},   Field{"description", string},
+};
+constexpr std::array assistant_update_fields = {
+    Field{"graph_id", graph},    Field{"config", config}, Field{"context", context},
+    Field{"metadata", metadata}, Field{"name", string},   Field{"description", string},
+};
 constexpr std::array assistant_search_fields = {
     Field{"metadata", metadata}, Field{"graph_id", string}, Field{"name", string},       Field{"limit", integer},
     Field{"offset", integer},    Field{"sort_by", string},  Field{"sort_order", string}, Field{"select", select},
@@ -73,11 +140,32 @@ constexpr std::array assistant_count_fields = {
     Field{"graph_id", string},
     Field{"name", string},
 };
-constexpr std::span<const Field> no_fields;
+constexpr std::array assistant_versions_fields = {
+    Field{"metadata", metadata},
+    Field{"limit", integer},
+    Field{"offset", integer},
+};
+constexpr std::array assistant_latest_fields = {Field{"version", integer}};
+constexpr std::array store_put_fields = {
+    Field{"namespace", labels}, Field{"key", string}, Field{"value", object}, Field{"index", any}, Field{"ttl", number},
+};
+constexpr std::array store_delete_fields = {Field{"namespace", labels}, Field{"key", string}};
+constexpr std::array store_search_fields = {
+    Field{"namespace_prefix", labels}, Field{"filter", object}, Field{"limit", integer},
+    Field{"offset", integer},          Field{"query", string},  Field{"refresh_ttl", boolean},
+};
+constexpr std::array store_namespaces_fields = {
+    Field{"prefix", labels}, Field{"suffix", labels},  Field{"max_depth", integer},
+    Field{"limit", integer}, Field{"offset", integer},
+};
 
+constexpr std::array ok_query = {QueryParameter{"check_db", QueryKind::boolean}};
+constexpr std::array metrics_query = {QueryParameter{"format", QueryKind::word}};
 constexpr std::array thread_query = {QueryParameter{"include", QueryKind::words}};
 constexpr std::array state_query = {QueryParameter{"subgraphs", QueryKind::boolean}, QueryParameter{"select", QueryKind::words}};
 constexpr std::array history_query = {QueryParameter{"limit", QueryKind::integer}, QueryParameter{"before", QueryKind::word}};
+constexpr std::array thread_stream_query = {QueryParameter{"stream_modes", QueryKind::words},
+                                            QueryParameter{"stream_mode", QueryKind::words}};
 constexpr std::array run_list_query = {
     QueryParameter{"limit", QueryKind::integer},
     QueryParameter{"offset", QueryKind::integer},
@@ -95,44 +183,109 @@ constexpr std::array cancel_query = {
     QueryParameter{"wait", QueryKind::boolean},
     QueryParameter{"action", QueryKind::word},
 };
+constexpr std::array cancel_many_query = {QueryParameter{"action", QueryKind::word}};
 constexpr std::array graph_query = {QueryParameter{"xray", QueryKind::word}};
 constexpr std::array subgraphs_query = {QueryParameter{"recurse", QueryKind::boolean}};
-constexpr std::span<const QueryParameter> no_query;
+// Not delete_threads: it removes threads by their assistant, whoever owns them.
+constexpr std::array store_get_query = {
+    QueryParameter{"namespace", QueryKind::namespace_},
+    QueryParameter{"key", QueryKind::text},
+    QueryParameter{"refresh_ttl", QueryKind::boolean},
+};
+
+constexpr std::string_view why_run_alone = "a run without its thread cannot be told whose it is; use the thread's route";
+constexpr std::string_view why_websocket =
+    "a socket's messages are not judged one by one; use POST on the same path, and commands";
+constexpr std::string_view why_other_protocol = "this protocol runs any assistant under names of its own, past the policy";
+constexpr std::string_view why_internal = "the server's own; it is not for clients";
+
+using R = Resource;
+using A = Action;
+using T = Treatment;
 
 constexpr std::array routes = {
     // clang-format off
-    Route{"GET", "/ok", Resource::threads, Action::read, Treatment::open, false, no_fields, no_query},
-    Route{"GET", "/info", Resource::threads, Action::read, Treatment::open, false, no_fields, no_query},
+    Route{"GET", "/ok", R::threads, A::read, T::open, {}, ok_query},
+    Route{"GET", "/info", R::threads, A::read, T::open},
+    Route{"GET", "/", R::threads, A::read, T::operators},
+    Route{"GET", "/docs", R::threads, A::read, T::operators},
+    Route{"GET", "/openapi.json", R::threads, A::read, T::operators},
+    Route{"GET", "/metrics", R::threads, A::read, T::operators, {}, metrics_query},
+    Route{"GET", "/ui/{graph_id}/{file}", R::threads, A::read, T::operators},
+    Route{"POST", "/ui/{graph_id}", R::threads, A::read, T::denied, {}, {}, false, why_internal},
 
-    Route{"POST", "/threads", Resource::threads, Action::create, Treatment::create_thread, false, thread_create_fields, no_query},
-    Route{"POST", "/threads/search", Resource::threads, Action::search, Treatment::search, false, thread_search_fields, no_query},
-    Route{"POST", "/threads/count", Resource::threads, Action::search, Treatment::count, false, thread_count_fields, no_query},
-    Route{"GET", "/threads/{thread_id}", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, thread_query},
-    Route{"PATCH", "/threads/{thread_id}", Resource::threads, Action::update, Treatment::thread_first, false, thread_update_fields, no_query},
-    Route{"DELETE", "/threads/{thread_id}", Resource::threads, Action::delete_, Treatment::thread_first, false, no_fields, no_query},
-    Route{"GET", "/threads/{thread_id}/state", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, state_query},
-    Route{"POST", "/threads/{thread_id}/state", Resource::threads, Action::update, Treatment::thread_first, false, state_update_fields, no_query},
-    Route{"POST", "/threads/{thread_id}/state/checkpoint", Resource::threads, Action::read, Treatment::thread_first, false, state_checkpoint_fields, no_query},
-    Route{"GET", "/threads/{thread_id}/state/{checkpoint_id}", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, state_query},
-    Route{"GET", "/threads/{thread_id}/history", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, history_query},
-    Route{"POST", "/threads/{thread_id}/history", Resource::threads, Action::read, Treatment::thread_first, false, history_fields, no_query},
+    Route{"POST", "/threads", R::threads, A::create, T::create, thread_create_fields},
+    Route{"POST", "/threads/search", R::threads, A::search, T::search, thread_search_fields},
+    Route{"POST", "/threads/count", R::threads, A::search, T::count, thread_count_fields},
+    Route{"POST", "/threads/prune", R::threads, A::delete_, T::prune_threads, thread_prune_fields},
+    Route{"GET", "/threads/{thread_id}", R::threads, A::read, T::object, {}, thread_query},
+    Route{"PATCH", "/threads/{thread_id}", R::threads, A::update, T::object, thread_update_fields},
+    Route{"DELETE", "/threads/{thread_id}", R::threads, A::delete_, T::object},
+    Route{"POST", "/threads/{thread_id}/copy", R::threads, A::create, T::copy_thread},
+    Route{"GET", "/threads/{thread_id}/storage", R::threads, A::read, T::object},
+    Route{"GET", "/threads/{thread_id}/state", R::threads, A::read, T::object, {}, state_query},
+    Route{"POST", "/threads/{thread_id}/state", R::threads, A::update, T::object, state_update_fields},
+    Route{"POST", "/threads/{thread_id}/state/checkpoint", R::threads, A::read, T::object, state_checkpoint_fields},
+    Route{"GET", "/threads/{thread_id}/state/{checkpoint_id}", R::threads, A::read, T::object, {}, state_query},
+    Route{"GET", "/threads/{thread_id}/history", R::threads, A::read, T::object, {}, history_query},
+    Route{"POST", "/threads/{thread_id}/history", R::threads, A::read, T::object, history_fields},
+    Route{"GET", "/threads/{thread_id}/stream", R::threads, A::read, T::object, {}, thread_stream_query, true},
+    Route{"POST", "/threads/{thread_id}/stream/events", R::threads, A::read, T::object, event_stream_fields, {}, true},
+    Route{"GET", "/threads/{thread_id}/stream/events", R::threads, A::read, T::denied, {}, {}, false, why_websocket},
+    Route{"POST", "/threads/{thread_id}/commands", R::threads, A::create_run, T::command, protocol_command_fields, {}, true},
 
-    Route{"POST", "/threads/{thread_id}/runs", Resource::threads, Action::create_run, Treatment::create_run, false, run_fields, no_query},
-    Route{"POST", "/threads/{thread_id}/runs/wait", Resource::threads, Action::create_run, Treatment::create_run, true, run_fields, no_query},
-    Route{"POST", "/threads/{thread_id}/runs/stream", Resource::threads, Action::create_run, Treatment::create_run, true, run_fields, no_query},
-    Route{"GET", "/threads/{thread_id}/runs", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, run_list_query},
-    Route{"GET", "/threads/{thread_id}/runs/{run_id}", Resource::threads, Action::read, Treatment::thread_first, false, no_fields, no_query},
-    Route{"DELETE", "/threads/{thread_id}/runs/{run_id}", Resource::threads, Action::delete_, Treatment::thread_first, false, no_fields, no_query},
-    Route{"GET", "/threads/{thread_id}/runs/{run_id}/join", Resource::threads, Action::read, Treatment::thread_first, true, no_fields, join_query},
-    Route{"GET", "/threads/{thread_id}/runs/{run_id}/stream", Resource::threads, Action::read, Treatment::thread_first, true, no_fields, run_stream_query},
-    Route{"POST", "/threads/{thread_id}/runs/{run_id}/cancel", Resource::threads, Action::update, Treatment::thread_first, true, no_fields, cancel_query},
+    Route{"POST", "/threads/{thread_id}/runs", R::threads, A::create_run, T::create_run, run_fields},
+    Route{"POST", "/threads/{thread_id}/runs/wait", R::threads, A::create_run, T::create_run, run_fields, {}, true},
+    Route{"POST", "/threads/{thread_id}/runs/stream", R::threads, A::create_run, T::create_run, run_fields, {}, true},
+    Route{"GET", "/threads/{thread_id}/runs", R::threads, A::read, T::object, {}, run_list_query},
+    Route{"GET", "/threads/{thread_id}/runs/{run_id}", R::threads, A::read, T::object},
+    Route{"DELETE", "/threads/{thread_id}/runs/{run_id}", R::threads, A::delete_, T::object},
+    Route{"GET", "/threads/{thread_id}/runs/{run_id}/join", R::threads, A::read, T::object, {}, join_query, true},
+    Route{"GET", "/threads/{thread_id}/runs/{run_id}/stream", R::threads, A::read, T::object, {}, run_stream_query, true},
+    Route{"POST", "/threads/{thread_id}/runs/{run_id}/cancel", R::threads, A::update, T::object, {}, cancel_query, true},
+    Route{"POST", "/runs", R::threads, A::create_run, T::create_run, run_fields},
+    Route{"POST", "/runs/wait", R::threads, A::create_run, T::create_run, run_fields, {}, true},
+    Route{"POST", "/runs/stream", R::threads, A::create_run, T::create_run, run_fields, {}, true},
+    Route{"POST", "/runs/batch", R::threads, A::create_run, T::create_runs, run_fields},
+    Route{"POST", "/runs/cancel", R::threads, A::update, T::cancel_runs, run_cancel_fields, cancel_many_query},
+    Route{"GET", "/runs/{run_id}/stream", R::threads, A::read, T::denied, {}, {}, false, why_run_alone},
 
-    Route{"POST", "/assistants/search", Resource::assistants, Action::search, Treatment::search, false, assistant_search_fields, no_query},
-    Route{"POST", "/assistants/count", Resource::assistants, Action::search, Treatment::count, false, assistant_count_fields, no_query},
-    Route{"GET", "/assistants/{assistant_id}", Resource::assistants, Action::read, Treatment::read_object, false, no_fields, no_query},
-    Route{"GET", "/assistants/{assistant_id}/graph", Resource::assistants, Action::read, Treatment::assistant_first, false, no_fields, graph_query},
-    Route{"GET", "/assistants/{assistant_id}/schemas", Resource::assistants, Action::read, Treatment::assistant_first, false, no_fields, no_query},
-    Route{"GET", "/assistants/{assistant_id}/subgraphs", Resource::assistants, Action::read, Treatment::assistant_first, false, no_fields, subgraphs_query},
+    Route{"POST", "/runs/crons", R::crons, A::create, T::create_cron, cron_fields},
+    Route{"POST", "/threads/{thread_id}/runs/crons", R::crons, A::create, T::create_cron, cron_fields},
+    Route{"POST", "/runs/crons/search", R::crons, A::search, T::search, cron_search_fields},
+    Route{"POST", "/runs/crons/count", R::crons, A::search, T::count, cron_count_fields},
+    Route{"GET", "/runs/crons/{cron_id}", R::crons, A::read, T::read_object},
+    Route{"PATCH", "/runs/crons/{cron_id}", R::crons, A::update, T::object, cron_update_fields},
+    Route{"DELETE", "/runs/crons/{cron_id}", R::crons, A::delete_, T::object},
+
+    Route{"POST", "/assistants", R::assistants, A::create, T::create, assistant_create_fields},
+    Route{"POST", "/assistants/search", R::assistants, A::search, T::search, assistant_search_fields},
+    Route{"POST", "/assistants/count", R::assistants, A::search, T::count, assistant_count_fields},
+    Route{"GET", "/assistants/{assistant_id}", R::assistants, A::read, T::read_object},
+    Route{"PATCH", "/assistants/{assistant_id}", R::assistants, A::update, T::object, assistant_update_fields},
+    Route{"DELETE", "/assistants/{assistant_id}", R::assistants, A::delete_, T::object},
+    Route{"GET", "/assistants/{assistant_id}/graph", R::assistants, A::read, T::object, {}, graph_query},
+    Route{"GET", "/assistants/{assistant_id}/schemas", R::assistants, A::read, T::object},
+    Route{"GET", "/assistants/{assistant_id}/subgraphs", R::assistants, A::read, T::object, {}, subgraphs_query},
+    Route{"GET", "/assistants/{assistant_id}/subgraphs/{namespace}", R::assistants, A::read, T::object, {}, subgraphs_query},
+    Route{"POST", "/assistants/{assistant_id}/versions", R::assistants, A::read, T::assistant_versions, assistant_versions_fields},
+    Route{"POST", "/assistants/{assistant_id}/latest", R::assistants, A::update, T::assistant_latest, assistant_latest_fields},
+
+    Route{"PUT", "/store/items", R::store, A::put, T::store_item, store_put_fields},
+    Route{"GET", "/store/items", R::store, A::get, T::store_item, {}, store_get_query},
+    Route{"DELETE", "/store/items", R::store, A::delete_, T::store_item, store_delete_fields},
+    Route{"POST", "/store/items/search", R::store, A::search, T::store_search, store_search_fields},
+    Route{"POST", "/store/namespaces", R::store, A::list_namespaces, T::store_namespaces, store_namespaces_fields},
+
+    Route{"GET", "/mcp", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
+    Route{"POST", "/mcp", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
+    Route{"DELETE", "/mcp", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
+    Route{"POST", "/a2a/{assistant_id}", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
+    Route{"GET", "/a2a/{assistant_id}/.well-known/agent-card.json", R::assistants, A::read, T::denied, {}, {}, false, why_other_protocol},
+    Route{"GET", "/a2a/{assistant_id}/.well-known/agent.json", R::assistants, A::read, T::denied, {}, {}, false, why_other_protocol},
+    Route{"GET", "/.well-known/agent-card.json", R::assistants, A::read, T::denied, {}, {}, false, why_other_protocol},
+    Route{"GET", "/profile", R::threads, A::read, T::denied, {}, {}, false, why_internal},
+    Route{"POST", "/internal/truncate", R::threads, A::delete_, T::denied, {}, {}, false, why_internal},
     // clang-format on
 };
 
@@ -140,6 +293,7 @@ constexpr std::array routes = {
 constexpr std::size_t target_bytes_max = 4096;
 constexpr std::size_t word_bytes_max = 128;
 constexpr std::size_t repeats_max = 16;
+constexpr std::size_t text_bytes_max = 1024;
 
 bool is_hex_lower(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -167,33 +321,93 @@ bool is_plain_path(std::string_view path) {
   return true;
 }
 
-// Whether the segments fit the row; fills the ids.
-bool fits(const Route& route, const std::vector<std::string_view>& segments, RouteMatch& match) {
-  const auto wanted = split(route.path.substr(1), '/');
-  if (wanted.size() != segments.size()) return false;
-  std::string thread_id;
-  std::string run_id;
-  std::string assistant_id;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (wanted[i] == "{thread_id}") {
-      if (!is_uuid(segments[i])) return false;
-      thread_id = segments[i];
-    } else if (wanted[i] == "{run_id}") {
-      if (!is_uuid(segments[i])) return false;
-      run_id = segments[i];
-    } else if (wanted[i] == "{checkpoint_id}") {
-      if (!is_uuid(segments[i])) return false;
-    } else if (wanted[i] == "{assistant_id}") {
-      if (!is_uuid(segments[i]) && !is_graph_name(segments[i])) return false;
-      assistant_id = segments[i];
-    } else if (wanted[i] != segments[i]) {
-      return false;
-    }
+// The first segment of a path, which is left without it. Precondition: it begins with "/".
+std::string_view take_segment(std::string_view& path) {
+  path.remove_prefix(1);
+  const std::string_view segment = path.substr(0, path.find('/'));
+  path.remove_prefix(segment.size());
+  return segment;
+}
+
+bool is_plain_word(std::string_view text) {
+  return !text.empty() && text.size() <= word_bytes_max && text.front() != '.' &&
+         std::all_of(text.begin(), text.end(), is_word_char);
+}
+
+// One segment of a row's path that stands for something; where its value goes.
+bool fits_place(std::string_view place, std::string_view segment, RouteMatch& match) {
+  if (place == "{thread_id}") return is_uuid(segment) && (match.thread_id = segment, true);
+  if (place == "{run_id}") return is_uuid(segment) && (match.run_id = segment, true);
+  if (place == "{cron_id}") return is_uuid(segment) && (match.cron_id = segment, true);
+  if (place == "{checkpoint_id}") return is_uuid(segment);
+  if (place == "{assistant_id}") return (is_uuid(segment) || is_graph_name(segment)) && (match.assistant_id = segment, true);
+  if (place == "{graph_id}") return is_graph_name(segment);
+  if (place == "{namespace}" || place == "{file}") return is_plain_word(segment);
+  return false;
+}
+
+// Whether the path fits the row; fills the ids.
+bool fits(const Route& route, std::string_view path, RouteMatch& match) {
+  std::string_view wanted = route.path;
+  if (wanted == "/" || path == "/") return wanted == path;
+  for (std::string* id : {&match.thread_id, &match.run_id, &match.assistant_id, &match.cron_id}) id->clear();
+  while (!wanted.empty() && !path.empty()) {
+    const std::string_view place = take_segment(wanted);
+    const std::string_view segment = take_segment(path);
+    if (place.starts_with('{') ? !fits_place(place, segment, match) : place != segment) return false;
   }
-  match.thread_id = std::move(thread_id);
-  match.run_id = std::move(run_id);
-  match.assistant_id = std::move(assistant_id);
-  return true;
+  return wanted.empty() && path.empty();
+}
+
+// Whether the path fits a route of the configuration; fills the parameters.
+bool fits(const CustomRoute& route, std::string_view path, RouteMatch& match) {
+  std::string_view wanted = route.path;
+  if (wanted == "/" || path == "/") return wanted == path;
+  match.parameters.clear();
+  while (!wanted.empty() && !path.empty()) {
+    const std::string_view place = take_segment(wanted);
+    const std::string_view segment = take_segment(path);
+    if (!place.starts_with('{')) {
+      if (place != segment) return false;
+      continue;
+    }
+    const bool plain =
+        std::all_of(segment.begin(), segment.end(), [](char c) { return is_word_char(c) || c == '~' || c == '@' || c == ':'; });
+    if (!plain) return false;
+    match.parameters.emplace_back(place.substr(1, place.size() - 2), segment);
+  }
+  return wanted.empty() && path.empty();
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// application/x-www-form-urlencoded, as both SDKs write it. Refuses broken escapes, control characters and what is not
+// UTF-8 (by writing and parsing it as JSON).
+std::optional<std::string> decode_query_text(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '%') {
+      const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+      const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+      if (high < 0 || low < 0) return std::nullopt;
+      c = static_cast<char>(high * 16 + low);
+      i += 2;
+    } else if (c == '+') {
+      c = ' ';
+    }
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return std::nullopt;
+    out += c;
+  }
+  if (out.empty() || out.size() > text_bytes_max) return std::nullopt;
+  std::string quoted;
+  json::write_string(quoted, out);
+  return json::parse(quoted) ? std::optional(std::move(out)) : std::nullopt;
 }
 
 std::optional<std::string> decode_query_word(std::string_view text) {
@@ -221,9 +435,22 @@ bool fits(QueryKind kind, std::string_view value) {
       return value == "true" || value == "false" || value == "1" || value == "0" || value == "True" || value == "False";
     case QueryKind::word:
     case QueryKind::words:
+    case QueryKind::text:
+    case QueryKind::namespace_:
       return true;
   }
   return false;
+}
+
+Refusal query_refusal(std::string_view key, std::string_view what) {
+  return Refusal{Error::query_not_accepted, "the query parameter " + printable_name(key) + " " + std::string(what)};
+}
+
+void add_query(RouteMatch& match, std::string_view key, std::string_view encoded) {
+  match.query += match.query.empty() ? '?' : '&';
+  match.query += key;
+  match.query += '=';
+  match.query += encoded;
 }
 
 std::optional<Refusal> rebuild_query(std::string_view query, RouteMatch& match) {
@@ -234,25 +461,48 @@ std::optional<Refusal> rebuild_query(std::string_view query, RouteMatch& match) 
     const std::string_view key = pair.substr(0, equals);
     const auto& listed = match.route->query;
     const auto row = std::find_if(listed.begin(), listed.end(), [&](const QueryParameter& p) { return p.name == key; });
-    if (row == listed.end() || equals == std::string_view::npos) {
-      return Refusal{Error::query_not_accepted, "the query parameter " + printable_name(key) + " is not accepted here", {}};
-    }
+    if (row == listed.end() || equals == std::string_view::npos) return query_refusal(key, "is not accepted here");
     if (row->kind != QueryKind::words && std::find(seen.begin(), seen.end(), key) != seen.end()) {
-      return Refusal{Error::query_not_accepted, "the query parameter " + printable_name(key) + " is given twice", {}};
+      return query_refusal(key, "is given twice");
     }
-    if (seen.size() >= repeats_max) return Refusal{Error::query_not_accepted, "too many query parameters", {}};
+    if (seen.size() >= repeats_max) return Refusal{Error::query_not_accepted, "too many query parameters"};
     seen.push_back(key);
-    // Python's join_stream sends "stream_mode=" for "none".
-    if (row->kind == QueryKind::words && pair.size() == equals + 1) continue;
-    const auto value = decode_query_word(pair.substr(equals + 1));
-    if (!value || !fits(row->kind, *value)) {
-      return Refusal{
-          Error::query_not_accepted, "the query parameter " + printable_name(key) + " has a value of the wrong form", {}};
+    const std::string_view encoded = pair.substr(equals + 1);
+    if (row->kind == QueryKind::text || row->kind == QueryKind::namespace_) {
+      auto text = decode_query_text(encoded);
+      if (!text) return query_refusal(key, "has a value of the wrong form");
+      // The namespace is written anew once it was judged.
+      if (row->kind == QueryKind::text) add_query(match, row->name, percent_encode(*text));
+      match.parameters.emplace_back(row->name, std::move(*text));
+      continue;
     }
-    match.query += match.query.empty() ? '?' : '&';
-    match.query += row->name;
-    match.query += '=';
-    match.query += *value;
+    // Python's join_stream sends "stream_mode=" for "none".
+    if (row->kind == QueryKind::words && encoded.empty()) continue;
+    const auto value = decode_query_word(encoded);
+    if (!value || !fits(row->kind, *value)) return query_refusal(key, "has a value of the wrong form");
+    add_query(match, row->name, *value);
+  }
+  return std::nullopt;
+}
+
+// A route of the configuration says which parameters it takes; what they hold is the upstream's business.
+std::optional<Refusal> rebuild_custom_query(std::string_view query, RouteMatch& match) {
+  if (query.empty()) return std::nullopt;
+  std::vector<std::string_view> seen;
+  for (const std::string_view pair : split(query, '&')) {
+    const std::size_t equals = pair.find('=');
+    const auto key = decode_query_text(pair.substr(0, equals));
+    if (!key || equals == std::string_view::npos) return query_refusal("", "has a name of the wrong form");
+    const auto& listed = match.custom->query;
+    if (!match.custom->any_query && std::find(listed.begin(), listed.end(), *key) == listed.end()) {
+      return query_refusal(*key, "is not accepted here");
+    }
+    if (std::find(seen.begin(), seen.end(), pair.substr(0, equals)) != seen.end()) return query_refusal(*key, "is given twice");
+    seen.push_back(pair.substr(0, equals));
+    const std::string_view encoded = pair.substr(equals + 1);
+    const auto value = encoded.empty() ? std::optional<std::string>("") : decode_query_text(encoded);
+    if (!value) return query_refusal(*key, "has a value of the wrong form");
+    add_query(match, percent_encode(*key), percent_encode(*value));
   }
   return std::nullopt;
 }
@@ -283,34 +533,66 @@ bool is_graph_name(std::string_view text) {
   return !(hex_like == 32 && hex_like + dashes == text.size());
 }
 
-Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_view target) {
-  if (target.size() > target_bytes_max) return Refusal{Error::target_malformed, "the request target is too long", {}};
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += '%';
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+    }
+  }
+  return out;
+}
+
+const std::string* RouteMatch::parameter(std::string_view name) const {
+  for (const auto& [key, value] : parameters) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_view target, Api api, const CustomRoutes& custom) {
+  if (target.size() > target_bytes_max) return Refusal{Error::target_malformed, "the request target is too long"};
   const std::size_t question = target.find('?');
   const std::string_view path = target.substr(0, question);
   const std::string_view query = question == std::string_view::npos ? std::string_view{} : target.substr(question + 1);
-  if (!is_plain_path(path)) return Refusal{Error::target_malformed, {}, {}};
+  if (!is_plain_path(path)) return Refusal{Error::target_malformed};
 
   RouteMatch match;
   match.head = method == "HEAD";
   const std::string_view looked_for = match.head ? std::string_view("GET") : method;
-  const auto segments = split(path.substr(1), '/');
   std::string allow;
-  for (const Route& route : routes) {
-    if (!fits(route, segments, match)) continue;
-    if (route.method == looked_for) {
+  const auto is_wanted = [&](std::string_view row_method) {
+    if (row_method == looked_for) return true;
+    if (!allow.empty()) allow += ", ";
+    allow += row_method;
+    if (row_method == "GET") allow += ", HEAD";
+    return false;
+  };
+  if (api == Api::langgraph) {
+    for (const Route& route : routes) {
+      if (!fits(route, path, match) || !is_wanted(route.method)) continue;
       match.route = &route;
       break;
     }
-    if (!allow.empty()) allow += ", ";
-    allow += route.method;
-    if (route.method == "GET") allow += ", HEAD";
+  }
+  for (const auto& route : custom) {
+    if (match.route != nullptr) break;
+    if (!fits(*route, path, match) || !is_wanted(route->method)) continue;
+    match.route = &route->row;
+    match.custom = route.get();
   }
   if (match.route == nullptr) {
     if (!allow.empty()) return Refusal{Error::method_not_allowed, {}, allow};
-    return Refusal{Error::route_unknown, {}, {}};
+    return Refusal{Error::route_unknown};
   }
-  match.path = path;  // every segment was matched against a literal or an exact id grammar
-  if (auto refusal = rebuild_query(query, match)) return *refusal;
+  match.path = path;  // every segment was matched against a literal or an exact grammar
+  if (auto refusal = match.custom != nullptr ? rebuild_custom_query(query, match) : rebuild_query(query, match)) return *refusal;
   return match;
 }
 

@@ -1,4 +1,4 @@
-// Method + request target -> Route: the LangGraph API as a table, closed by default.
+// Method + request target -> Route: an API as a table, closed by default.
 //
 // A route that has no row does not exist for a client. Each row lists the body fields and query
 // parameters it accepts (invariant known-fields); what upstream gets is rebuilt from the parsed parts
@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "policy.h"
@@ -17,34 +19,53 @@
 
 namespace postern {
 
-// How the gate enforces a row's decision.
+// How the gate enforces a row's decision: enforcement.cpp has one flow for each.
 enum class Treatment : std::uint8_t {
-  open,             // no credential: liveness only
-  create_thread,    // stamp; the upstream's own atomic create decides about a taken id
-  search,           // the filter goes into the upstream's search, and the reply is filtered once more
-  count,            // the filter goes into the upstream's count
-  read_object,      // forward, then compare the object in the reply
-  thread_first,     // look whether the thread is the caller's, then forward
-  assistant_first,  // look whether the assistant is visible, then forward
-  create_run,       // thread_first, the assistant looked at, config sanitised, metadata stamped
+  open,                // no credential: liveness
+  operators,           // nobody's, unless the configuration opens it (upstream.open_routes): then as `open`
+  denied,              // known and refused; the row says why
+  create,              // a thread or an assistant: stamp; the upstream's own atomic create decides about a taken id
+  search,              // the filter goes into the upstream's search, or the search is done in parts; the reply is judged
+  count,               // the filter goes into the upstream's count, or what matches is counted
+  object,              // look whether the object in the path is the caller's, then forward
+  read_object,         // forward, then judge the object in the reply
+  create_run,          // the thread and the assistant looked at, config checked, metadata stamped
+  create_runs,         // a list of such, without a thread
+  cancel_runs,         // the thread and each run looked at
+  prune_threads,       // every thread looked at
+  copy_thread,         // the source looked at, and whether its metadata may be a creation of the caller's
+  command,             // protocol v2: the method in the body says which action
+  assistant_versions,  // the assistant looked at, then the versions judged
+  assistant_latest,    // the assistant looked at, and the version that is to come back
+  create_cron,         // as create_run, for later
+  store_item,          // the namespace in the body or query
+  store_search,        // the namespace prefix, and every item in the reply
+  store_namespaces,    // the prefix, and every namespace in the reply
+  custom,              // a route of the configuration
 };
 
 enum class FieldKind : std::uint8_t {
   any,
   string,
+  number,
   integer,
   boolean,
   object,
+  strings,
   string_or_array,
   uuid,
   metadata,    // object; stamped keys belong to the gate
   ids,         // list of UUIDs
   select,      // list of strings; the gate adds what it needs to judge the reply, and takes it out again
   assistant,   // a graph's name or an assistant's UUID
+  graph,       // a graph's name
   config,      // object with its own table of keys
   context,     // object without reserved keys
   command,     // object with its own table of keys
   checkpoint,  // object or string; a thread_id inside must be the path's
+  supersteps,  // list of {updates: [{values, command, as_node}]}
+  webhook,     // URL on an origin that the configuration lists
+  labels,      // list of store labels
 };
 
 struct Field {
@@ -52,7 +73,14 @@ struct Field {
   FieldKind kind;
 };
 
-enum class QueryKind : std::uint8_t { integer, boolean, word, words };  // words: may be repeated
+enum class QueryKind : std::uint8_t {
+  integer,
+  boolean,
+  word,
+  words,      // may be repeated
+  text,       // any text; sent on percent-encoded
+  namespace_  // store labels joined with "."
+};
 
 struct QueryParameter {
   std::string_view name;
@@ -61,30 +89,64 @@ struct QueryParameter {
 
 struct Route {
   std::string_view method;  // GET rows answer HEAD too
-  std::string_view path;    // segments; {thread_id}, {run_id}, {checkpoint_id}, {assistant_id}
+  std::string_view
+      path;  // segments; {thread_id}, {run_id}, {checkpoint_id}, {assistant_id}, {cron_id}, {graph_id}, {namespace}, {file}
   Resource resource;
   Action action;
   Treatment treatment;
-  bool streams;  // no time limit to the first byte: the reply waits for the graph
-  std::span<const Field> body;
-  std::span<const QueryParameter> query;
-  [[nodiscard]] bool takes_body() const { return method == "POST" || method == "PUT" || method == "PATCH"; }
+  std::span<const Field> body = {};
+  std::span<const QueryParameter> query = {};
+  bool streams = false;       // no time limit to the first byte: the reply waits for the graph
+  std::string_view why = {};  // why a denied row is denied
+  [[nodiscard]] bool takes_body() const {
+    return (method == "POST" || method == "PUT" || method == "PATCH" || !body.empty()) && treatment != Treatment::open &&
+           treatment != Treatment::operators;
+  }
 };
+
+// A route of the configuration (upstream.routes): the operator's own paths beside LangGraph's, or a whole other API.
+struct CustomRoute {
+  enum class Access : std::uint8_t { rule, authenticated, open };
+  enum class Judged : std::uint8_t { nothing, object, list };
+  enum class Body : std::uint8_t { none, json, any };
+  std::string method;
+  std::string path;  // segments; {name} stands for one segment of letters, digits, '_', '-', '.', '~', '@' and ':'
+  Access access = Access::rule;
+  std::string resource;  // of `rule`: RESOURCE:ACTION
+  std::string action;
+  std::vector<std::pair<std::string, std::string>> path_equals;  // parameter, literal or $user reference
+  bool any_query = false;
+  std::vector<std::string> query;
+  Body body = Body::none;
+  Judged judged = Judged::nothing;    // where the rule's filter looks: the reply's object, or the items of its list
+  std::string metadata = "metadata";  // the member of an object that the filter looks at and the stamp is written to
+  bool streams = false;
+  Route row = {};  // what match_route gives; its views point into the strings above
+};
+using CustomRoutes = std::vector<std::unique_ptr<CustomRoute>>;
 
 struct RouteMatch {
   const Route* route = nullptr;
-  std::string path;   // rebuilt
-  std::string query;  // rebuilt, with its "?"; "" when none
+  const CustomRoute* custom = nullptr;  // where the row is the configuration's
+  std::string path;                     // rebuilt
+  std::string query;                    // rebuilt, with its "?"; "" when none
   std::string thread_id;
   std::string run_id;
   std::string assistant_id;
+  std::string cron_id;
+  std::vector<std::pair<std::string, std::string>> parameters;  // of a custom path; and decoded text of the query
   bool head = false;
+
+  [[nodiscard]] const std::string* parameter(std::string_view name) const;
 };
+
+enum class Api : std::uint8_t { langgraph, generic };
 
 // Refuses anything but origin form with visible ASCII: no %, \, ;, # in the path, no empty, "." or ".."
 // segment, no upper-case or undashed UUID (Python's server takes those as the same object), no unlisted or
-// repeated query parameter.
-[[nodiscard]] Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_view target);
+// repeated query parameter. The configuration's routes come after the table's, and cannot replace one.
+[[nodiscard]] Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_view target, Api api = Api::langgraph,
+                                                      const CustomRoutes& custom = {});
 
 // The whole table, for docs and tests.
 [[nodiscard]] std::span<const Route> langgraph_routes();
@@ -92,5 +154,7 @@ struct RouteMatch {
 [[nodiscard]] bool is_uuid(std::string_view text);  // 36 characters, lower case, dashed
 // A graph's name: letters, digits, '_', '-', '.', at most 128, and nothing that Python's UUID() would take for an id.
 [[nodiscard]] bool is_graph_name(std::string_view text);
+// RFC 3986 section 2.3: everything but unreserved characters as %XX.
+[[nodiscard]] std::string percent_encode(std::string_view text);
 
 }  // namespace postern

@@ -10,14 +10,35 @@
 #include "policy.h"
 #include "postern/config.h"
 #include "postern/request.h"
+#include "route.h"
 #include "table_budget.h"
 
 namespace postern {
 
+// Fields that the configuration admits beyond a route's own.
+struct AllowedFields {
+  std::string method;
+  std::string path;  // as in the table
+  std::vector<std::string> fields;
+};
+
 struct UpstreamSettings {
   std::string url;  // scheme://host[:port][/base], no trailing slash
+  Api api = Api::langgraph;
   std::vector<Header> headers;
-  std::vector<std::string> graphs;  // graph names that may be run; empty: any name
+  std::vector<std::string> graphs;           // graph names that may be run; empty: any name
+  std::vector<std::string> webhook_origins;  // https origins that a run or cron may call; empty: none
+  std::vector<std::string> open_routes;      // paths of the table's `operators` rows that anybody may read
+  std::vector<AllowedFields> allow_fields;
+  std::vector<std::string> forward_headers;  // lower case; client headers that go on besides the gate's own list
+  CustomRoutes routes;
+};
+
+// Browsers of these origins may call the gate; it answers their preflights itself (Fetch standard, CORS protocol).
+struct CorsSettings {
+  std::vector<std::string> origins;  // "https://app.example", or one "*"; empty: no browser may
+  std::vector<std::string> headers;  // that a page may send, besides the usual
+  std::int64_t max_age_seconds = 600;
 };
 
 struct LimitSettings {
@@ -39,6 +60,7 @@ struct Settings {
   Policy policy;
   LimitSettings limits;
   Verifier verifier = Verifier::own;
+  CorsSettings cors;
   std::vector<std::string> warnings;
 };
 

@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -64,6 +64,7 @@ export interface Forward {
   bytesMax: number;
   timeLimitMs: number;
   dropReplyHeaders: string[];
+  addReplyHeaders: [string, string][];
 }
 export interface Respond {
   kind: "respond";
@@ -188,6 +189,7 @@ export function readStep(memory: ArrayBuffer, ledger: number): Step {
       const request = reader.request();
       return {
         kind: "forward", stepId, reply, bytesMax, timeLimitMs, request, dropReplyHeaders: reader.texts(),
+        addReplyHeaders: reader.headers(),
       };
     }
     case 5: {

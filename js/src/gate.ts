@@ -453,6 +453,7 @@ export class Gate {
     const headers = new Headers(upstream.headers);
     for (const name of hopByHopHeaders) headers.delete(name);
     for (const name of step.dropReplyHeaders) headers.delete(name);
+    for (const [name, value] of step.addReplyHeaders) headers.append(name, value);
     if (headers.has("content-encoding")) {
       // fetch has decoded the body, so neither of the two is true of what goes out.
       headers.delete("content-encoding");

@@ -123,7 +123,7 @@ class Client : public std::enable_shared_from_this<Client> {
   Task<IncomingResponse> ask(const OutgoingRequest& request, std::size_t bytes_max, milliseconds first_byte_limit,
                              milliseconds whole_limit);
   Task<> pass(Forward forward);
-  void append_reply_head(std::string& out, MessageParser& reply, const std::vector<std::string>& dropped);
+  void append_reply_head(std::string& out, MessageParser& reply, const Forward& forward);
   [[nodiscard]] std::string_view connection_field();
 
   void send(std::array<asio::const_buffer, 4> parts);
@@ -587,7 +587,8 @@ Task<IncomingResponse> Client::ask(const OutgoingRequest& request, std::size_t b
   co_return response;
 }
 
-void Client::append_reply_head(std::string& out, MessageParser& reply, const std::vector<std::string>& dropped) {
+void Client::append_reply_head(std::string& out, MessageParser& reply, const Forward& forward) {
+  const auto& dropped = forward.drop_reply_headers;
   append_status_line(out, reply.status());
   bool dated = false;
   for (const HeaderView& header : reply.headers()) {
@@ -597,6 +598,7 @@ void Client::append_reply_head(std::string& out, MessageParser& reply, const std
     dated = dated || equal_names(header.name, "date");
     append_header(out, header.name, header.value);
   }
+  for (const Header& header : forward.add_reply_headers) append_header(out, header.name, header.value);
   if (!dated) append_header(out, "date", http_date());
   if (reply.framing() == Framing::length || (reply.framing() == Framing::none && reply.length_declared())) {
     append_header(out, "content-length", std::to_string(reply.length()));
@@ -641,7 +643,7 @@ Task<> Client::pass(Forward forward) {
   const bool chunked =
       (reply.framing() == Framing::chunked || reply.framing() == Framing::until_close) && !request_.is_http_1_0();
   scratch.out.clear();
-  append_reply_head(scratch.out, reply, forward.drop_reply_headers);
+  append_reply_head(scratch.out, reply, forward);
   line_.status = reply.status();
   answered_ = true;
   reply.release_head();

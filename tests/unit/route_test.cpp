@@ -11,9 +11,13 @@ constexpr const char* uuid = "11111111-2222-4333-8444-555555555555";
 
 std::string with_ids(std::string_view path) {
   std::string out(path);
-  for (const char* id : {"{thread_id}", "{run_id}", "{checkpoint_id}", "{assistant_id}"}) {
+  for (const char* id : {"{thread_id}", "{run_id}", "{checkpoint_id}", "{assistant_id}", "{cron_id}"}) {
     const std::size_t at = out.find(id);
     if (at != std::string::npos) out.replace(at, std::string_view(id).size(), uuid);
+  }
+  for (const char* word : {"{graph_id}", "{namespace}", "{file}"}) {
+    const std::size_t at = out.find(word);
+    if (at != std::string::npos) out.replace(at, std::string_view(word).size(), "agent");
   }
   return out;
 }

@@ -52,6 +52,7 @@ struct Forward {
   std::size_t bytes_max = 0;                    // for inspect
   std::int64_t time_limit_ms = 0;               // to the first byte of the reply; 0: no limit (streams, waits)
   std::vector<std::string> drop_reply_headers;  // lower case; the host leaves them out of a passed reply
+  std::vector<Header> add_reply_headers;        // the host adds them to a passed reply (CORS)
 };
 
 // The final answer to the client.

@@ -1,0 +1,58 @@
+#include "authentication.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "user.h"
+
+namespace postern {
+namespace {
+
+// The key for a token's header, once it can be had. It is valid until the flow stops again.
+Flow<Result<const Jwk*, Refusal>> find_key(FlowDriver& driver, IssuerState& issuer, const ParsedJws& jws, Time opened_at) {
+  if (!issuer.settings.fetches_keys) {
+    auto selected = select_key(issuer.settings.static_keys, jws.kid, *jws.alg);
+    if (!selected) co_return Refusal{selected.error()};
+    co_return selected.value();
+  }
+  for (;;) {
+    KeyCache::Answer answer = issuer.keys.find(jws.kid, *jws.alg, opened_at, driver.now());
+    if (auto* found = std::get_if<KeyCache::Found>(&answer)) co_return found->key;
+    if (auto* error = std::get_if<Error>(&answer)) co_return Refusal{*error};
+    if (auto* unavailable = std::get_if<KeyCache::Unavailable>(&answer)) {
+      co_return Refusal{Error::keys_unavailable, {}, {}, unavailable->retry_after_seconds};
+    }
+    StepAction action;
+    if (auto* fetch = std::get_if<Fetch>(&answer)) {
+      action = std::move(*fetch);
+    } else {
+      action = std::get<Wait>(answer);
+    }
+    co_await driver.until_asked_again(std::move(action));
+  }
+}
+
+}  // namespace
+
+Flow<Result<User, Refusal>> authenticate(FlowDriver& driver, GateState& gate, std::string token, Time opened_at) {
+  auto parsed = parse_jws(token);
+  if (!parsed) co_return Refusal{parsed.error()};
+  auto named = unverified_issuer(parsed.value());
+  if (!named) co_return Refusal{named.error()};
+  IssuerState* issuer = gate.find_issuer(named.value());
+  if (issuer == nullptr) co_return Refusal{Error::issuer_unknown};
+  const auto& algorithms = issuer->settings.algorithms;
+  if (std::find(algorithms.begin(), algorithms.end(), parsed->alg) == algorithms.end()) {
+    co_return Refusal{Error::algorithm_not_allowed};
+  }
+
+  auto key = co_await find_key(driver, *issuer, parsed.value(), opened_at);
+  if (!key) co_return key.error();
+  auto verified = VerifiedJws::verify(std::move(parsed).value(), *key.value());
+  if (!verified) co_return Refusal{verified.error()};
+  auto claims = validate_claims(verified.value(), issuer->settings.claims, driver.now());
+  if (!claims) co_return Refusal{claims.error()};
+  co_return make_user(claims.value(), issuer->settings.identity_prefix);
+}
+
+}  // namespace postern

@@ -1,0 +1,98 @@
+// Routes of the configuration: the operator's own beside LangGraph's, or another API altogether.
+#include <algorithm>
+
+#include "enforcement.h"
+#include "reply.h"
+#include "rewrite.h"
+
+namespace postern {
+namespace {
+
+const json::Value& member_of(const json::Value& object, const std::string& name) {
+  static const json::Value none;
+  const json::Value* member = object.find(name);
+  return member == nullptr ? none : *member;
+}
+
+}  // namespace
+
+Flow<Outcome> Enforcement::custom() {
+  const CustomRoute& custom = *match_.custom;
+  if (custom.access == CustomRoute::Access::rule) {
+    auto decision = gate_.settings.policy.decide(user_, custom.resource, custom.action);
+    if (!decision) co_return decision.error();
+    decision_ = std::move(decision).value();
+  }
+  for (const auto& [name, wanted] : custom.path_equals) {
+    const json::Value value = is_user_reference(wanted) ? user_value(wanted, user_) : json::Value::string(wanted);
+    const std::string* asked = match_.parameter(name);
+    // Somebody else's path and one that is not there look the same.
+    if (asked == nullptr || !value.is_string() || value.as_string() != *asked) co_return Refusal{Error::object_unknown, "Not found"};
+  }
+
+  if (custom.body != CustomRoute::Body::none) {
+    if (encoded_) co_return Refusal{Error::body_encoding_unsupported};
+    BodyResult body = co_await driver_.body(gate_.settings.limits.body_bytes_max);
+    if (body.state == BodyResult::State::over_limit) co_return Refusal{Error::body_too_large};
+    if (body.state == BodyResult::State::failed) co_return Refusal{Error::body_malformed};
+    if (custom.body == CustomRoute::Body::any) {
+      if (!decision_.stamp.empty()) co_return Refusal{Error::filter_not_enforceable, "a body that is not read cannot be stamped"};
+      raw_body_ = std::move(body.bytes);
+    } else if (!body.bytes.empty()) {
+      auto parsed = json::parse(body.bytes);
+      if (!parsed) {
+        co_return Refusal{Error::body_malformed, "the body is not strict JSON: " + parsed.error().what + " at byte " +
+                                                     std::to_string(parsed.error().offset)};
+      }
+      body_ = std::move(parsed).value();
+      has_body_ = true;
+    }
+  }
+  const bool creates = custom.action == "create";
+  if (!decision_.stamp.empty() || (creates && filtered())) {
+    if (!has_body_) body_ = json::Value::object();
+    if (!body_.is_object()) co_return Refusal{Error::body_malformed, "the body must be a JSON object"};
+    has_body_ = true;
+    json::Value metadata = member_of(body_, custom.metadata);
+    if (!metadata.is_object()) metadata = json::Value::object();
+    if (filtered()) {
+      for (const auto& [field, value] : decision_.filter->necessary()) metadata.set(field, value);
+    }
+    for (const auto& [field, value] : decision_.stamp) metadata.set(field, value);
+    if (creates && filtered() && !decision_.filter->matches(metadata)) {
+      co_return Refusal{Error::policy_denied, "what is to be made would not match the filter of the policy's rule for making it"};
+    }
+    body_.set(custom.metadata, std::move(metadata));
+  }
+  if (!filtered() || custom.judged == CustomRoute::Judged::nothing) co_return forward();
+  if (custom.judged == CustomRoute::Judged::object && custom.method != "GET") {
+    // What is changed is looked at before: afterwards it would be too late.
+    const IncomingResponse before = co_await ask("GET", match_.path, {}, gate_.settings.limits.reply_bytes_max);
+    if (explaining_) co_return forward();
+    if (auto failure = unusable(before)) co_return *failure;
+    if (before.status == 404) co_return Refusal{Error::object_unknown, "Not found"};
+    const auto object = parse_reply(before.body);
+    if (before.status != 200 || !object) co_return Refusal{Error::upstream_failed};
+    if (!decision_.filter->matches(member_of(object.value(), custom.metadata))) co_return Refusal{Error::object_unknown, "Not found"};
+    co_return forward();
+  }
+
+  IncomingResponse reply = co_await forward_inspected();
+  if (auto failure = unusable(reply)) co_return *failure;
+  const Refusal unknown{Error::object_unknown, "Not found"};
+  if (reply.status == 404) co_return unknown;
+  if (reply.status >= 400) co_return Answer(pass_on(std::move(reply)));
+  auto parsed = parse_reply(reply.body);
+  if (!parsed) co_return Refusal{Error::upstream_failed};
+  if (custom.judged == CustomRoute::Judged::object) {
+    if (!decision_.filter->matches(member_of(parsed.value(), custom.metadata))) co_return unknown;
+    co_return Answer(pass_on(std::move(reply)));
+  }
+  if (!parsed->is_array()) co_return Refusal{Error::upstream_failed};
+  std::erase_if(parsed->items(),
+                [&](const json::Value& item) { return !decision_.filter->matches(member_of(item, custom.metadata)); });
+  reply.body = json::write(parsed.value());
+  co_return Answer(pass_on(std::move(reply)));
+}
+
+}  // namespace postern

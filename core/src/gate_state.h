@@ -1,0 +1,45 @@
+// Everything the exchanges of one Gate share.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+
+#include "flow.h"
+#include "settings.h"
+
+namespace postern {
+
+struct IssuerState {
+  IssuerState(IssuerSettings s, std::uint32_t index, const std::shared_ptr<TableBudget>& tables);
+  IssuerSettings settings;
+  KeyCache keys;
+};
+
+class GateState {
+ public:
+  explicit GateState(Settings settings);
+
+  [[nodiscard]] IssuerState* find_issuer(std::string_view issuer);
+  [[nodiscard]] std::uint64_t next_step_id() { return ++last_step_id_; }
+  // A fetch of one exchange's own (an upstream object); its answer goes to that exchange's flow. Forgotten when the
+  // exchange ends.
+  [[nodiscard]] std::uint64_t begin_fetch(FlowDriver* owner);
+  void end_fetches(const FlowDriver* owner);
+  void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
+
+  Settings settings;
+  std::shared_ptr<TableBudget> tables;  // null with Verifier::portable
+  bool building_said = false;           // due() has told the host that tables wait to be built
+  std::deque<IssuerState> issuers;      // exchanges keep pointers into it
+
+ private:
+  std::uint64_t last_step_id_ = 0;
+  // Key caches number their fetches from (issuer + 1) << 40 on; these stay below.
+  std::uint64_t last_fetch_id_ = 0;
+  std::unordered_map<std::uint64_t, FlowDriver*> object_fetches_;
+};
+
+}  // namespace postern

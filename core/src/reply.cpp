@@ -1,0 +1,105 @@
+#include "reply.h"
+
+#include <algorithm>
+#include <array>
+
+namespace postern {
+namespace {
+
+constexpr std::array<std::string_view, 6> origin_headers = {"access-control-allow-origin",   "access-control-allow-credentials",
+                                                            "access-control-expose-headers", "access-control-allow-methods",
+                                                            "access-control-allow-headers",  "access-control-max-age"};
+
+// RFC 9110 section 7.6.1, and what an inspected reply gets anew.
+constexpr std::array<std::string_view, 10> hop_by_hop_headers = {
+    "connection",        "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+    "transfer-encoding", "upgrade",    "content-length",     "content-encoding"};
+
+// Bounds the memory that one reply costs while it is judged: a tree takes about a hundred bytes a value, an edge
+// isolate has 128 MB.
+constexpr json::Limits reply_limits{.depth_max = 128, .values_max = 400'000};
+
+template <std::size_t N>
+bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
+  return std::find(names.begin(), names.end(), text) != names.end();
+}
+
+std::string challenge(Error error) {
+  // RFC 6750 section 3.1: no error word when the request carried no credential.
+  if (error == Error::credential_missing) return "Bearer";
+  const std::string_view word = http_status(error) == 400 ? "invalid_request" : "invalid_token";
+  return "Bearer error=\"" + std::string(word) + "\", error_description=\"" + std::string(sentence(error)) + "\"";
+}
+
+}  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+Respond refusal_reply(const Refusal& refusal) {
+  Respond out;
+  out.status = http_status(refusal.error);
+  out.error = refusal.error;
+  out.headers.push_back({"content-type", "application/json"});
+  out.headers.push_back({"cache-control", "no-store"});
+  const bool about_credential =
+      out.status == 401 || refusal.error == Error::credential_malformed || refusal.error == Error::credential_duplicated;
+  if (about_credential) out.headers.push_back({"www-authenticate", challenge(refusal.error)});
+  if (refusal.error == Error::scope_insufficient) {
+    out.headers.push_back({"www-authenticate", "Bearer error=\"insufficient_scope\", scope=\"" + refusal.scope + "\""});
+  }
+  if (out.status == 503) out.headers.push_back({"retry-after", std::to_string(refusal.retry_after_seconds)});
+  if (!refusal.allow.empty()) out.headers.push_back({"allow", refusal.allow});
+  out.body = "{\"detail\":";
+  json::write_string(out.body, refusal.detail.empty() ? sentence(refusal.error) : std::string_view(refusal.detail));
+  out.body += ",\"code\":";
+  json::write_string(out.body, name(refusal.error));
+  out.body += "}";
+  return out;
+}
+
+Respond json_reply(int status, const json::Value& body) {
+  Respond out;
+  out.status = status;
+  out.headers.push_back({"content-type", "application/json"});
+  out.body = json::write(body);
+  return out;
+}
+
+Respond pass_on(IncomingResponse reply) {
+  Respond out;
+  out.status = reply.status;
+  for (Header& header : reply.headers) {
+    std::string name = lower_case(header.name);
+    if (is_one_of(name, hop_by_hop_headers) || is_dropped_reply_header(name)) continue;
+    out.headers.push_back({std::move(name), std::move(header.value)});
+  }
+  out.body = std::move(reply.body);
+  return out;
+}
+
+bool is_dropped_reply_header(std::string_view lower_case_name) { return is_one_of(lower_case_name, origin_headers); }
+
+std::vector<std::string> dropped_reply_headers() { return {origin_headers.begin(), origin_headers.end()}; }
+
+Result<json::Value, json::ParseFault> parse_reply(std::string_view body) {
+  return json::parse(json::replace_lone_surrogates(body), reply_limits);
+}
+
+const json::Value& metadata_of(const json::Value& object) {
+  static const json::Value none;
+  const json::Value* metadata = object.find("metadata");
+  return metadata == nullptr ? none : *metadata;
+}
+
+bool has_string(const json::Value& object, std::string_view key, std::string_view text) {
+  const json::Value* value = object.find(key);
+  return value != nullptr && value->is_string() && value->as_string() == text;
+}
+
+}  // namespace postern
