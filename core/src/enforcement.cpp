@@ -21,14 +21,16 @@ constexpr std::int64_t page_max = 1000;
 // Protocol v2 (POST /threads/{id}/commands): a method, the action it is, and the parameters it takes. What is not listed is
 // refused: subscriptions belong to a socket, and listing or forking checkpoints is not served by either server.
 constexpr std::array run_start_fields = {
-    Field{"assistant_id", FieldKind::assistant},        Field{"input", FieldKind::any},
-    Field{"config", FieldKind::config},                 Field{"metadata", FieldKind::metadata},
+    Field{"assistant_id", FieldKind::assistant},
+    Field{"input", FieldKind::any},
+    Field{"config", FieldKind::config},
+    Field{"metadata", FieldKind::metadata},
     Field{"multitask_strategy", FieldKind::string},
 };
 constexpr std::array input_respond_fields = {
-    Field{"namespace", FieldKind::any},    Field{"interrupt_id", FieldKind::string}, Field{"response", FieldKind::any},
-    Field{"responses", FieldKind::any},    Field{"update", FieldKind::any},          Field{"goto", FieldKind::any},
-    Field{"config", FieldKind::config},    Field{"metadata", FieldKind::metadata},
+    Field{"namespace", FieldKind::any}, Field{"interrupt_id", FieldKind::string}, Field{"response", FieldKind::any},
+    Field{"responses", FieldKind::any}, Field{"update", FieldKind::any},          Field{"goto", FieldKind::any},
+    Field{"config", FieldKind::config}, Field{"metadata", FieldKind::metadata},
 };
 constexpr std::array state_get_fields = {Field{"namespace", FieldKind::any}, Field{"keys", FieldKind::strings}};
 
@@ -79,7 +81,13 @@ bool holds(const std::vector<std::string>& list, std::string_view text) {
 
 Enforcement::Enforcement(FlowDriver& driver, GateState& gate, const User& user, const RouteMatch& match,
                          std::vector<Header> headers, bool encoded)
-    : driver_(driver), gate_(gate), user_(user), match_(match), headers_(std::move(headers)), encoded_(encoded), query_(match.query) {}
+    : driver_(driver),
+      gate_(gate),
+      user_(user),
+      match_(match),
+      headers_(std::move(headers)),
+      encoded_(encoded),
+      query_(match.query) {}
 
 Flow<Outcome> Enforcement::run() {
   const Treatment treatment = route().treatment;
@@ -177,7 +185,9 @@ std::string_view Enforcement::body_string(std::string_view field) const {
   return value == nullptr ? std::string_view{} : std::string_view(value->as_string());
 }
 
-Refusal Enforcement::unknown_object() const { return Refusal{Error::object_unknown, std::string(not_found_text(route().resource))}; }
+Refusal Enforcement::unknown_object() const {
+  return Refusal{Error::object_unknown, std::string(not_found_text(route().resource))};
+}
 
 OutgoingRequest Enforcement::outgoing() const {
   OutgoingRequest request;
@@ -399,7 +409,8 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
   if (reply.status != 200) co_return Refusal{Error::upstream_failed};
   // An older server may answer a create with the row that is there, whoever's it is.
   const auto made = parse_reply(reply.body);
-  const bool good = made && has_string(made.value(), "thread_id", match_.thread_id) && decision_.filter->matches(metadata_of(made.value()));
+  const bool good =
+      made && has_string(made.value(), "thread_id", match_.thread_id) && decision_.filter->matches(metadata_of(made.value()));
   if (!good) co_return unknown;
   co_return std::nullopt;
 }
@@ -460,6 +471,8 @@ Flow<Outcome> Enforcement::create() {
   }
   own_metadata(body_, decision_);
   if (filtered() && !decision_.filter->matches(metadata_of(body_))) co_return not_ones_own();
+  // A filter that shows the server's own assistants does not make its users the server.
+  if (!thread && metadata_of(body_).find("created_by") != nullptr) co_return not_ones_own();
   if (const json::Value* steps = body_.find("supersteps"); steps != nullptr && !steps->items().empty()) {
     // Writing states is threads:update, whatever route it comes by.
     auto update = gate_.settings.policy.decide(user_, Resource::threads, Action::update);
@@ -593,7 +606,8 @@ Flow<Outcome> Enforcement::prune_threads() {
   const json::Value* ids = body_.find("thread_ids");
   if (ids == nullptr || ids->items().empty()) co_return Refusal{Error::field_malformed, "the field \"thread_ids\" is missing"};
   if (ids->items().size() > pruned_threads_max) {
-    co_return Refusal{Error::field_malformed, "\"thread_ids\" may name at most " + std::to_string(pruned_threads_max) + " threads"};
+    co_return Refusal{Error::field_malformed,
+                      "\"thread_ids\" may name at most " + std::to_string(pruned_threads_max) + " threads"};
   }
   if (!filtered()) co_return forward();
   json::Value query = json::Value::object();
@@ -710,8 +724,8 @@ Flow<Outcome> Enforcement::assistant_latest() {
   if (!found.value()) co_return unknown_object();
   json::Value query = json::Value::object();
   query.set("limit", json::Value::number(page_max));
-  const IncomingResponse reply =
-      co_await ask("POST", "/assistants/" + match_.assistant_id + "/versions", json::write(query), gate_.settings.limits.reply_bytes_max);
+  const IncomingResponse reply = co_await ask("POST", "/assistants/" + match_.assistant_id + "/versions", json::write(query),
+                                              gate_.settings.limits.reply_bytes_max);
   if (explaining_) co_return forward();
   if (auto failure = unusable(reply)) co_return *failure;
   const auto list = parse_reply(reply.body);

@@ -27,7 +27,8 @@ Flow<Outcome> Enforcement::custom() {
     const json::Value value = is_user_reference(wanted) ? user_value(wanted, user_) : json::Value::string(wanted);
     const std::string* asked = match_.parameter(name);
     // Somebody else's path and one that is not there look the same.
-    if (asked == nullptr || !value.is_string() || value.as_string() != *asked) co_return Refusal{Error::object_unknown, "Not found"};
+    if (asked == nullptr || !value.is_string() || value.as_string() != *asked)
+      co_return Refusal{Error::object_unknown, "Not found"};
   }
 
   if (custom.body != CustomRoute::Body::none) {
@@ -73,7 +74,8 @@ Flow<Outcome> Enforcement::custom() {
     if (before.status == 404) co_return Refusal{Error::object_unknown, "Not found"};
     const auto object = parse_reply(before.body);
     if (before.status != 200 || !object) co_return Refusal{Error::upstream_failed};
-    if (!decision_.filter->matches(member_of(object.value(), custom.metadata))) co_return Refusal{Error::object_unknown, "Not found"};
+    if (!decision_.filter->matches(member_of(object.value(), custom.metadata)))
+      co_return Refusal{Error::object_unknown, "Not found"};
     co_return forward();
   }
 

@@ -96,7 +96,8 @@ Flow<Outcome> Enforcement::search() {
   if (!gathered) co_return gathered.error();
   Listing& listing = gathered.value();
   json::Value page = json::Value::array();
-  for (std::size_t i = static_cast<std::size_t>(offset); i < listing.items.size(); ++i) page.push_back(std::move(listing.items[i]));
+  for (std::size_t i = static_cast<std::size_t>(offset); i < listing.items.size(); ++i)
+    page.push_back(std::move(listing.items[i]));
 
   const ListRules rules = list_rules(route().resource);
   // What a look through pages left out of the objects is asked for now.
@@ -110,7 +111,8 @@ Flow<Outcome> Enforcement::search() {
     query.set("ids", std::move(ids));
     query.set("limit", json::Value::number(static_cast<std::int64_t>(page.items().size())));
     const auto added = select_also(query, {std::string(rules.id_key), "metadata"});
-    const IncomingResponse reply = co_await ask("POST", std::string(rules.path), json::write(query), gate_.settings.limits.reply_bytes_max);
+    const IncomingResponse reply =
+        co_await ask("POST", std::string(rules.path), json::write(query), gate_.settings.limits.reply_bytes_max);
     if (auto failure = unusable(reply)) co_return *failure;
     const auto list = parse_reply(reply.body);
     if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
@@ -118,7 +120,8 @@ Flow<Outcome> Enforcement::search() {
     for (const json::Value& item : page.items()) {
       const std::string& id = item.find(rules.id_key)->as_string();
       const auto& found = list->items();
-      const auto object = std::find_if(found.begin(), found.end(), [&](const json::Value& one) { return has_string(one, rules.id_key, id); });
+      const auto object =
+          std::find_if(found.begin(), found.end(), [&](const json::Value& one) { return has_string(one, rules.id_key, id); });
       if (object == found.end() || !decision_.filter->matches(metadata_of(*object))) continue;  // gone, or given away, just now
       json::Value kept = *object;
       for (const std::string& name : added) kept.remove(name);
@@ -183,9 +186,8 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
   query.set("sort_order", json::Value::string(ascending ? "asc" : "desc"));
 
   const std::vector<Filter> branches = decision_.filter->disjuncts(branches_max);
-  const bool in_parts = !branches.empty() && std::all_of(branches.begin(), branches.end(), [](const Filter& branch) {
-    return !branch.equalities().empty();
-  });
+  const bool in_parts = !branches.empty() && std::all_of(branches.begin(), branches.end(),
+                                                         [](const Filter& branch) { return !branch.equalities().empty(); });
   std::vector<std::string> added;
   Listing listing;
   std::unordered_set<std::string> seen;

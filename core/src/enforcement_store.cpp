@@ -87,7 +87,8 @@ Flow<Outcome> Enforcement::store_item() {
       rest.remove_prefix(dot + 1);
     }
     labels = labels_of(&list);
-    if (match_.parameter("key") == nullptr) co_return Refusal{Error::query_not_accepted, "the query parameter \"key\" is missing"};
+    if (match_.parameter("key") == nullptr)
+      co_return Refusal{Error::query_not_accepted, "the query parameter \"key\" is missing"};
   } else {
     labels = labels_of(body_.find("namespace"));
     if (body_string("key").empty()) co_return Refusal{Error::field_malformed, "the field \"key\" is missing"};
@@ -183,7 +184,8 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
     query.set("limit", json::Value::number(page_max));
     for (int page = 0;; ++page) {
       if (page == scanned_pages_max) {
-        co_return Refusal{Error::search_not_enforceable, "more than 10000 of the store's entries would have to be looked through"};
+        co_return Refusal{Error::search_not_enforceable,
+                          "more than 10000 of the store's entries would have to be looked through"};
       }
       query.set("offset", json::Value::number(page * page_max));
       const IncomingResponse more = co_await ask("POST", match_.path, json::write(query), gate_.settings.limits.reply_bytes_max);
