@@ -16,6 +16,7 @@
 #include "postern/config.h"
 #include "postern/error.h"
 #include "postern/gate.h"
+#include "postern/policy_test.h"
 
 namespace postern {
 namespace {
@@ -132,6 +133,17 @@ val filter_matches(std::uint32_t gate_handle, const std::string& user, const std
   return out;
 }
 
+// {results: [a line of JSON for each case]} of test_policy, or {error}.
+val play_policy_tests(const std::string& tests, const std::string& config) {
+  const auto report = test_policy(tests, config);
+  if (!report) return refusal(report.error());
+  val results = val::array();
+  for (const PolicyTestResult& result : report->results) results.call<void>("push", to_json(result));
+  val out = val::object();
+  out.set("results", results);
+  return out;
+}
+
 // Every error in the order of its number, a line each: code, status and sentence, with tabs between.
 std::string errors() {
   return
@@ -154,5 +166,6 @@ EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("explain", &postern::explain);
   emscripten::function("filterFor", &postern::filter_for);
   emscripten::function("filterMatches", &postern::filter_matches);
+  emscripten::function("testPolicy", &postern::play_policy_tests);
   emscripten::function("errors", &postern::errors);
 }

@@ -44,7 +44,7 @@ const std::string_view* find_header(const RequestHead& head, std::string_view na
 
 class ExchangeState final : public Exchange {
  public:
-  ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose);
+  ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose, std::optional<User> host_user);
   ~ExchangeState() override { gate_.end_fetches(&driver_); }
   ExchangeState(const ExchangeState&) = delete;
   ExchangeState& operator=(const ExchangeState&) = delete;
@@ -85,12 +85,13 @@ class ExchangeState final : public Exchange {
   std::string token_;
   std::vector<Header> kept_headers_;
   bool body_encoded_ = false;
+  std::optional<User> host_user_;  // said by a policy test; no credential is looked at
   User user_;
   std::optional<Enforcement> enforcement_;
 };
 
-ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose)
-    : gate_(gate), purpose_(purpose), opened_at_(now) {
+ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose, std::optional<User> host_user)
+    : gate_(gate), purpose_(purpose), opened_at_(now), host_user_(std::move(host_user)) {
   const Settings& settings = gate.settings;
   if (purpose == Purpose::handle && !settings.cors.origins.empty()) {
     if (const std::string_view* origin = find_header(head, "origin")) {
@@ -120,7 +121,7 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
       route_refusal_ = match.error();
     }
   }
-  if (!anonymous_) {
+  if (!anonymous_ && !host_user_) {
     if (!token) {
       refusal_ = Refusal{token.error()};
       return;
@@ -160,7 +161,9 @@ std::optional<Respond> ExchangeState::preflight(const RequestHead& head) const {
 Flow<ExchangeState::Ending> ExchangeState::run() {
   if (preflight_) co_return std::move(*preflight_);
   if (refusal_) co_return refusal_reply(*refusal_);
-  if (!anonymous_) {
+  if (host_user_) {
+    user_ = *host_user_;
+  } else if (!anonymous_) {
     auto user = co_await authenticate(driver_, gate_, std::exchange(token_, {}), opened_at_);
     if (!user) co_return refusal_reply(user.error());
     user_ = std::move(user).value();
@@ -257,12 +260,14 @@ json::Value ExchangeState::explanation() const {
   return out;
 }
 
-std::unique_ptr<Exchange> open_exchange(GateState& gate, const RequestHead& head, Time now, Purpose purpose) {
-  return std::make_unique<ExchangeState>(gate, head, now, purpose);
+std::unique_ptr<Exchange> open_exchange(GateState& gate, const RequestHead& head, Time now, Purpose purpose,
+                                        std::optional<User> host_user) {
+  return std::make_unique<ExchangeState>(gate, head, now, purpose, std::move(host_user));
 }
 
-std::string explain_exchange(GateState& gate, const RequestHead& head, std::string_view body, Time now) {
-  ExchangeState exchange(gate, head, now, Purpose::handle);
+std::string explain_exchange(GateState& gate, const RequestHead& head, std::string_view body, Time now,
+                             std::optional<User> host_user) {
+  ExchangeState exchange(gate, head, now, Purpose::handle, std::move(host_user));
   exchange.explain_only();
   json::Value outcome = json::Value::object();
   Step step = exchange.next(now);

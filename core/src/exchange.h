@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "gate_state.h"
@@ -9,7 +10,11 @@
 
 namespace postern {
 
-[[nodiscard]] std::unique_ptr<Exchange> open_exchange(GateState& gate, const RequestHead& head, Time now, Purpose purpose);
-[[nodiscard]] std::string explain_exchange(GateState& gate, const RequestHead& head, std::string_view body, Time now);
+// `host_user`: who is calling, said by the host program instead of a credential. For policy tests alone (policy_test.cpp):
+// Gate::open never passes one, so nothing in a request can.
+[[nodiscard]] std::unique_ptr<Exchange> open_exchange(GateState& gate, const RequestHead& head, Time now, Purpose purpose,
+                                                      std::optional<User> host_user = {});
+[[nodiscard]] std::string explain_exchange(GateState& gate, const RequestHead& head, std::string_view body, Time now,
+                                           std::optional<User> host_user = {});
 
 }  // namespace postern

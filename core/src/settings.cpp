@@ -363,6 +363,8 @@ Fault parse_top(const Object& top, const Environment& environment, Settings& out
   return check_custom_rules(top, out);
 }
 
+}  // namespace
+
 ConfigError config_error(std::string_view text, const json::ParseFault& fault) {
   const json::Place place = json::place_of(text, fault.offset);
   const std::size_t colon = fault.what.find(": ");
@@ -382,8 +384,6 @@ ConfigError config_error(std::string_view text, const json::ParseFault& fault) {
   }
   return error;
 }
-
-}  // namespace
 
 std::string ConfigError::text() const {
   std::string out;

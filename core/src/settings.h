@@ -64,6 +64,9 @@ struct Settings {
   std::vector<std::string> warnings;
 };
 
+// A fault of a text that a person wrote, with its line and column. `what` may begin with "path: ".
+[[nodiscard]] ConfigError config_error(std::string_view text, const json::ParseFault& fault);
+
 [[nodiscard]] Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment);
 
 }  // namespace postern

@@ -15,4 +15,6 @@ export type {
   SymmetricKey, Upstream,
 } from "./config.js";
 export type { FetchFunction } from "./fetching.js";
+export { testPolicy } from "./policy-test.js";
+export type { PolicyCase, PolicyObject, PolicyOutcome, PolicyTestReport, PolicyTestResult, PolicyTests } from "./policy-test.js";
 export { JwsError, verifyJws, verifySignature } from "./verify.js";

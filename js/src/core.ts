@@ -139,6 +139,10 @@ export class Core {
     return this.#call(() => this.#glue.filterMatches(...question));
   }
 
+  testPolicy(tests: string, config: string): ReturnType<Glue["testPolicy"]> {
+    return this.#call(() => this.#glue.testPolicy(tests, config));
+  }
+
   open(
     gate: number, purpose: Purpose, method: string, target: string, headers: Iterable<[string, string]>, now: number,
   ): number {

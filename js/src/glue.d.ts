@@ -45,6 +45,7 @@ export interface Bindings {
   filterMatches(
     gate: number, user: string, resource: string, action: string, metadata: string,
   ): { matches: boolean; error?: undefined } | { error: ArgumentFault };
+  testPolicy(tests: string, config: string): { results: string[]; error?: undefined } | { error: ArgumentFault };
   /** The error list: a line each, code, status and sentence with tabs between. */
   errors(): string;
 }

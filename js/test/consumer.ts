@@ -1,6 +1,6 @@
 // A program that uses the package, for the compiler alone: every public name, as its documentation shows it.
-import { AuthError, cacheApiStore, ConfigError, Gate } from "postern";
-import type { ErrorCode, Explanation, FilterFor, GateConfig, GateDecision, GateOptions, KeyStore, Policy, User } from "postern";
+import { AuthError, cacheApiStore, ConfigError, Gate, testPolicy } from "postern";
+import type { ErrorCode, Explanation, FilterFor, GateConfig, GateDecision, GateOptions, KeyStore, Policy, PolicyTestReport, PolicyTests, User } from "postern";
 import { Gate as InlineGate } from "postern/inline";
 
 const policy: Policy = {
@@ -44,6 +44,12 @@ export async function use(context: { waitUntil(work: Promise<unknown>): void; ot
   if (answer.cerbos.kind === "KIND_CONDITIONAL") void answer.cerbos.condition;
   const own: boolean = await gate.filterMatches({ identity: "alice" }, "crons", "read", { owner: parameters[0] });
   void own;
+  const tests: PolicyTests = {
+    config,
+    cases: [{ name: "own", user: { identity: "alice" }, request: { target: "/threads" }, expect: { outcome: "deny", code: "method_not_allowed" } }],
+  };
+  const { failed, results }: PolicyTestReport = await testPolicy(tests, { config });
+  if (failed > 0) throw new Error(results[0]?.differences[0]?.what);
   const faults: string[] = gate.keyFaults();
   void faults;
   const request = new Request("https://gate.example/threads");

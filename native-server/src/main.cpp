@@ -13,7 +13,9 @@
 
 #include "io.h"
 #include "options.h"
+#include "policy_test_report.h"
 #include "postern/gate.h"
+#include "postern/policy_test.h"
 #include "serve.h"
 
 #ifndef POSTERN_VERSION
@@ -97,6 +99,37 @@ int explain(const Options& options) {
   return 0;
 }
 
+// A path that stands in a file is looked for from that file's folder.
+std::string beside(const std::string& file, const std::string& path) {
+  const std::size_t slash = file.rfind('/');
+  return path.starts_with('/') || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+}
+
+int test(const Options& options) {
+  const auto tests = read_file(options.tests_file);
+  if (!tests) return status_wrong_input;
+  const auto complain = [&options](const ConfigError& error) {
+    std::fprintf(stderr, "%s:%s%s\n", options.tests_file.c_str(), error.line == 0 ? " " : "", error.text().c_str());
+    return status_wrong_input;
+  };
+  std::string config_file = options.config_file;
+  if (config_file.empty()) {
+    const auto named = policy_test_config(*tests);
+    if (!named) return complain(named.error());
+    if (!named->empty()) config_file = beside(options.tests_file, named.value());
+  }
+  std::string config;
+  if (!config_file.empty()) {
+    auto read = read_file(config_file);
+    if (!read) return status_wrong_input;
+    config = std::move(*read);
+  }
+  const auto report = test_policy(*tests, config);
+  if (!report) return complain(report.error());
+  std::fputs((options.json ? json_lines(report.value()) : readable(report.value())).c_str(), stdout);
+  return report->failed == 0 ? 0 : 1;
+}
+
 int run(const Options& options) {
   switch (options.command) {
     case Command::version:
@@ -108,6 +141,8 @@ int run(const Options& options) {
       return 0;
     case Command::explain:
       return explain(options);
+    case Command::test:
+      return test(options);
     case Command::serve: {
       std::optional<Gate> gate = load(options);
       if (!gate) return status_wrong_input;

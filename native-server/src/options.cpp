@@ -19,7 +19,7 @@ constexpr std::string_view footer =
     "  postern serve --upstream http://127.0.0.1:2024 --issuer https://PROJECT.supabase.co/auth/v1 --audience authenticated\n"
     "or with a file that also holds the policy:\n"
     "  postern check-config postern.json && postern serve --config postern.json\n"
-    "Exit status: 0 done, 1 cannot serve, 2 the command line or the configuration is wrong.";
+    "Exit status: 0 done, 1 cannot serve or a policy test failed, 2 the command line or the configuration is wrong.";
 
 struct Flags {
   std::string upstream;
@@ -142,6 +142,11 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
   CLI::App* check = app.add_subcommand("check-config", "Read a configuration file and say what is wrong with it");
   check->add_option("FILE", file, "The configuration file")->required();
 
+  CLI::App* test = app.add_subcommand("test", "Play a table of policy tests: users, requests and what must come of them");
+  test->add_option("FILE", options.tests_file, "The tests (docs/policy-tests.md); - is stdin")->required();
+  test->add_option("--config", options.config_file, "Another configuration than the one the tests name")->type_name("FILE");
+  test->add_flag("--json", options.json, "Print a line of JSON for each case");
+
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
   try {
@@ -153,6 +158,8 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
 
   if (*version) {
     options.command = Command::version;
+  } else if (*test) {
+    options.command = Command::test;
   } else if (*check) {
     options.command = Command::check_config;
     options.config_file = file;
