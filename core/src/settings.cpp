@@ -336,8 +336,8 @@ Fault parse_verifier(const Object& top, Settings& out) {
 }
 
 Fault parse_top(const Object& top, const Environment& environment, Settings& out) {
-  if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits", "verifier", "cors",
-                                     "user_writable_claims_allowed"}))
+  if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits", "verifier",
+                                     "cors", "user_writable_claims_allowed"}))
     return fault;
   if (auto fault = parse_issuers(top, environment, out.issuers, out.warnings)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
