@@ -11,8 +11,8 @@
 //
 // In:   the host asks for room with postern_input(bytes), writes words, text and body one after the
 //       other and names the three sizes in the call. The room is good for that one call.
-// Out:  postern_ledger() is the address of six words: address and count of the words, address and bytes
-//       of the text, address and bytes of the body. They hold until the next call of any export.
+// Out:  postern_ledger() is the address, always the same, of six words: address and count of the words,
+//       address and bytes of the text, address and bytes of the body. They hold until the next call of any export.
 //
 // Memory may grow in any call, so the host keeps no view across calls (invariant handles).
 //

@@ -304,14 +304,14 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::
   RequestHead head;
   head.method = reader.text();
   head.target = reader.text();
-  std::vector<HeaderView> headers(reader.header_count());
-  for (HeaderView& header : headers) {
+  here.headers.resize(reader.header_count());
+  for (HeaderView& header : here.headers) {
     header.name = reader.text();
     header.value = reader.text();
   }
   if (!reader.whole()) return refuse(Error::host_failed);
-  head.headers = headers.data();
-  head.headers_size = headers.size();
+  head.headers = here.headers.data();
+  head.headers_size = here.headers.size();
 
   auto open = std::make_unique<OpenExchange>();
   open->gate = gate_handle;

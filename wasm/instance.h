@@ -21,6 +21,7 @@ struct Instance {
   Handles<Gate, abi::gates_max> gates;
   Handles<OpenExchange, abi::exchanges_max> exchanges;  // after the gates: destroyed before them
   std::string input;
+  std::vector<HeaderView> headers;  // of the request that is being opened; kept for its capacity
 
   // An exchange refers to its gate, so the exchanges go first.
   void close_gate(std::uint32_t gate) {

@@ -24,6 +24,17 @@ const errorNone = 0xffff_ffff;
 const replyTimedOut = 1;
 const replyBodyOverLimit = 2;
 
+/** Who is calling, once the credential was found good. Frozen, since requests with the same token share it. */
+export interface User {
+  /** LangGraph's `identity`: by default the token's `sub`. */
+  readonly identity: string;
+  /** The identity unless a claim gives a name. */
+  readonly displayName: string;
+  readonly permissions: readonly string[];
+  /** The validated claims. */
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
 export type HeaderList = [name: string, value: string][];
 
 /** What the host is to send: `OutgoingRequest` of core/include/postern/request.h. */
@@ -75,14 +86,7 @@ export interface Respond {
   /** A row of the error list; undefined when a reply is passed on. */
   error: number | undefined;
 }
-export interface Authenticated {
-  kind: "authenticated";
-  stepId: bigint;
-  identity: string;
-  displayName: string;
-  permissions: string[];
-  claimsJson: string;
-}
+export interface Authenticated { kind: "authenticated"; stepId: bigint; user: User }
 /** What the host does next: core/include/postern/step.h. */
 export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated;
 
@@ -98,31 +102,67 @@ const cellWords = new Uint32Array(cell);
 const cellFloat = new Float64Array(cell);
 const cellBig = new BigUint64Array(cell);
 
+/** The instance's memory as the messages need it. Its views are made anew when memory has grown. */
+export class Memory {
+  readonly #memory: WebAssembly.Memory;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #words: Uint32Array<ArrayBuffer>;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
+    this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
+    this.#words = new Uint32Array(memory.buffer as ArrayBuffer);
+  }
+
+  get size(): number {
+    return this.#memory.buffer.byteLength;
+  }
+  /** For the one message that is being read or written. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#renew();
+    return this.#bytes;
+  }
+  get words(): Uint32Array<ArrayBuffer> {
+    this.#renew();
+    return this.#words;
+  }
+  #renew(): void {
+    const { buffer } = this.#memory;
+    if (this.#bytes.buffer === buffer) return;
+    this.#bytes = new Uint8Array(buffer as ArrayBuffer);
+    this.#words = new Uint32Array(buffer as ArrayBuffer);
+  }
+}
+
 /** Reads one message, whole, before anything else happens to the memory. */
 class Reader {
-  #words: Uint32Array;
-  #at = 0;
-  #text: string;
-  #textBytes: Uint8Array | undefined;
+  readonly #words: Uint32Array<ArrayBuffer>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #at: number;
+  readonly #end: number;
+  #text: string | undefined;
+  readonly #textStart: number;
+  readonly #textEnd: number;
   #textAt = 0;
-  #body: Uint8Array;
-  #bodyAt = 0;
+  #bodyAt: number;
+  readonly #bodyEnd: number;
 
-  constructor(memory: ArrayBuffer, ledger: number) {
-    const [words = 0, wordCount = 0, text = 0, textBytes = 0, body = 0, bodyBytes = 0] =
-      new Uint32Array(memory, ledger, 6);
-    this.#words = new Uint32Array(memory, words, wordCount);
-    const bytes = new Uint8Array(memory, text, textBytes);
-    this.#text = decoder.decode(bytes);
-    // Plain ASCII, nearly always: byte lengths are string lengths. Otherwise each string is decoded.
-    this.#textBytes = this.#text.length === textBytes ? undefined : bytes;
-    this.#body = new Uint8Array(memory, body, bodyBytes);
+  constructor(memory: Memory, ledger: number) {
+    const words = memory.words;
+    const at = ledger / 4;
+    this.#words = words;
+    this.#bytes = memory.bytes;
+    this.#at = words[at]! / 4;
+    this.#end = this.#at + words[at + 1]!;
+    this.#textStart = words[at + 2]!;
+    this.#textEnd = this.#textStart + words[at + 3]!;
+    this.#bodyAt = words[at + 4]!;
+    this.#bodyEnd = this.#bodyAt + words[at + 5]!;
   }
 
   word(): number {
-    const value = this.#words[this.#at++];
-    if (value === undefined) throw new Error("a message of the core ends early");
-    return value;
+    if (this.#at >= this.#end) throw new Error("a message of the core ends early");
+    return this.#words[this.#at++]!;
   }
   u64(): bigint {
     cellWords[0] = this.word();
@@ -137,9 +177,12 @@ class Reader {
   text(): string {
     const from = this.#textAt;
     this.#textAt += this.word();
-    return this.#textBytes === undefined
+    if (this.#textStart + this.#textAt > this.#textEnd) throw new Error("a message of the core has too little text");
+    this.#text ??= decoder.decode(this.#bytes.subarray(this.#textStart, this.#textEnd));
+    // Plain ASCII, nearly always: byte lengths are string lengths. Otherwise each string is decoded.
+    return this.#text.length === this.#textEnd - this.#textStart
       ? this.#text.slice(from, this.#textAt)
-      : decoder.decode(this.#textBytes.subarray(from, this.#textAt));
+      : decoder.decode(this.#bytes.subarray(this.#textStart + from, this.#textStart + this.#textAt));
   }
   texts(): string[] {
     const list: string[] = [];
@@ -154,7 +197,8 @@ class Reader {
   body(): Uint8Array<ArrayBuffer> {
     const from = this.#bodyAt;
     this.#bodyAt += this.word();
-    return new Uint8Array(this.#body.subarray(from, this.#bodyAt));
+    if (this.#bodyAt > this.#bodyEnd) throw new Error("a message of the core has too short a body");
+    return this.#bytes.slice(from, this.#bodyAt);
   }
   request(): OutgoingRequest {
     return { method: this.text(), url: this.text(), headers: this.headers(), body: this.body() };
@@ -169,7 +213,27 @@ class Reader {
   }
 }
 
-export function readStep(memory: ArrayBuffer, ledger: number): Step {
+/** Claims are parsed when they are first looked at: most requests need the identity alone. */
+function makeUser(identity: string, displayName: string, permissions: readonly string[], claimsJson: string): User {
+  let claims: User["claims"] | undefined;
+  return Object.freeze({
+    identity,
+    displayName,
+    permissions: Object.freeze(permissions),
+    get claims() {
+      return (claims ??= frozen(JSON.parse(claimsJson) as Record<string, unknown>));
+    },
+  });
+}
+
+function frozen<T extends object>(value: T): T {
+  for (const item of Object.values(value)) {
+    if (typeof item === "object" && item !== null) frozen(item as object);
+  }
+  return Object.freeze(value);
+}
+
+export function readStep(memory: Memory, ledger: number): Step {
   const reader = new Reader(memory, ledger);
   const kind = reader.word();
   const stepId = reader.u64();
@@ -203,19 +267,13 @@ export function readStep(memory: ArrayBuffer, ledger: number): Step {
       };
     }
     case 6:
-      return {
-        kind: "authenticated", stepId,
-        identity: reader.text(),
-        displayName: reader.text(),
-        permissions: reader.texts(),
-        claimsJson: reader.text(),
-      };
+      return { kind: "authenticated", stepId, user: makeUser(reader.text(), reader.text(), reader.texts(), reader.text()) };
     default:
       throw new Error(`the core asks for a step of unknown kind ${kind}`);
   }
 }
 
-export function readDue(memory: ArrayBuffer, ledger: number): Due {
+export function readDue(memory: Memory, ledger: number): Due {
   const reader = new Reader(memory, ledger);
   const nextAtMs = reader.f64();
   const fetches: Fetch[] = [];
@@ -224,7 +282,7 @@ export function readDue(memory: ArrayBuffer, ledger: number): Due {
 }
 
 /** The row of the error list that says why there is no exchange. */
-export function readRefusal(memory: ArrayBuffer, ledger: number): number {
+export function readRefusal(memory: Memory, ledger: number): number {
   return new Reader(memory, ledger).word();
 }
 

@@ -4,7 +4,7 @@
 // made, with the next epoch, and every exchange of the old one ends in 500 (invariant handles).
 import createGlue, { type Glue } from "./glue.js";
 import {
-  abiVersion, bodyStates, outcomes, purposes, readDue, readRefusal, readStep, writeBody, writeHead, writeResponse,
+  abiVersion, bodyStates, Memory, outcomes, purposes, readDue, readRefusal, readStep, writeBody, writeHead, writeResponse,
   type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type Written,
 } from "./abi.js";
 
@@ -52,12 +52,14 @@ export class Core {
   /** True from the first throw out of the instance on. */
   dead = false;
   #glue: Glue;
-  #memory: WebAssembly.Memory;
+  #memory: Memory;
+  #ledger: number;
   #errors: ErrorRow[];
 
   private constructor(readonly epoch: number, glue: Glue, memory: WebAssembly.Memory) {
     this.#glue = glue;
-    this.#memory = memory;
+    this.#memory = new Memory(memory);
+    this.#ledger = glue._postern_ledger();
     this.#errors = glue.errors().trimEnd().split("\n").map((line) => {
       const [code = "", status, sentence = ""] = line.split("\t");
       return { code, status: Number(status), sentence };
@@ -89,7 +91,7 @@ export class Core {
 
   /** The number of bytes the instance holds, for tests and metrics. */
   get memoryBytes(): number {
-    return this.#memory.buffer.byteLength;
+    return this.#memory.size;
   }
 
   createGate(config: string, environment: string[]): ReturnType<Glue["createGate"]> {
@@ -150,7 +152,7 @@ export class Core {
       const { words, textBytes } = writeHead(this.#room, method, target, headers);
       const exchange = this.#glue._postern_open(gate, purposes[purpose], now, words, textBytes);
       if (exchange === 0) {
-        const row = this.#errors[readRefusal(this.#memory.buffer, this.#glue._postern_ledger())];
+        const row = this.#errors[readRefusal(this.#memory, this.#ledger)];
         throw new CoreRefused("no exchange was opened", row?.code);
       }
       return exchange;
@@ -160,7 +162,7 @@ export class Core {
   next(exchange: number, now: number): Step {
     return this.#call(() => {
       if (this.#glue._postern_next(exchange, now) === 0) throw new CoreRefused("no such exchange");
-      return readStep(this.#memory.buffer, this.#glue._postern_ledger());
+      return readStep(this.#memory, this.#ledger);
     });
   }
 
@@ -192,7 +194,7 @@ export class Core {
   due(gate: number, now: number): Due {
     return this.#call(() => {
       if (this.#glue._postern_due(gate, now) === 0) throw new CoreRefused("no such gate");
-      return readDue(this.#memory.buffer, this.#glue._postern_ledger());
+      return readDue(this.#memory, this.#ledger);
     });
   }
 
@@ -209,7 +211,7 @@ export class Core {
   #room: Room = (bytes) => {
     const address = this.#glue._postern_input(bytes);
     if (address === 0) throw new CoreRefused("the message is larger than the core takes");
-    return new Uint8Array(this.#memory.buffer, address, bytes);
+    return this.#memory.bytes.subarray(address, address + bytes);
   };
 
   #response(response: IncomingResponse): Written {

@@ -3,7 +3,7 @@
 // The loop decides nothing. It carries out what the core asks for and gives back what came of it; where it
 // cannot, the answer is 500 and nothing is forwarded (invariant fail-closed).
 import {
-  bodyBytesMax, type Authenticated, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type Wait,
+  bodyBytesMax, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
 import { Core, CoreRefused, CoreTrapped, currentCore } from "./core.js";
@@ -11,16 +11,7 @@ import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } fro
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
 import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
 
-/** Who is calling, once the credential was found good. */
-export interface User {
-  /** LangGraph's `identity`: by default the token's `sub`. */
-  identity: string;
-  /** The identity unless a claim gives a name. */
-  displayName: string;
-  permissions: string[];
-  /** The validated claims. */
-  claims: Record<string, unknown>;
-}
+export type { User };
 
 /** What became of a request, for logs and metrics. Holds no credential, no claim and no body. */
 export interface GateDecision {
@@ -252,24 +243,24 @@ export class Gate {
    * @throws {AuthError} when the credential is missing, not good, or cannot be judged at the moment.
    */
   async authenticate(request: Request, options: HandleOptions = {}): Promise<User> {
-    const signal = signalOf(request);
     let seat: Seat | undefined;
     let exchange = 0;
     try {
-      seat = await this.#takeSeat();
-      await this.#readKeyStore(seat, request, signal);
+      // Awaits only what is not at hand: a token that was seen before costs no turn of the event loop.
+      seat = this.#seatAtHand() ?? await this.#takeSeat();
+      if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signalOf(request));
       exchange = seat.core.open(seat.handle, "authenticate", request.method, targetOf(request.url), request.headers, this.#now());
       for (;;) {
-        const step = seat.core.next(exchange, this.#now());
+        const step: Step = seat.core.next(exchange, this.#now());
         switch (step.kind) {
           case "fetch":
-            await this.#carryFetch(seat, step, signal, options, unlimited);
+            await this.#carryFetch(seat, step, signalOf(request), options, unlimited);
             break;
           case "wait":
-            await this.#wait(step, signal);
+            await this.#wait(step, signalOf(request));
             break;
           case "authenticated":
-            return userOf(step);
+            return step.user;
           case "respond":
             throw authError(seat.core, step);
           default:
@@ -358,6 +349,10 @@ export class Gate {
     this.#seat.core.closeGate(this.#seat.handle);
   }
 
+  #seatAtHand(): Seat | undefined {
+    return this.#closed || this.#seat.core.dead ? undefined : this.#seat;
+  }
+
   /** This gate in the instance of today. After a trap it is made anew, without its fetched keys. */
   async #takeSeat(): Promise<Seat> {
     if (this.#closed) throw new Error("the gate is closed");
@@ -373,10 +368,10 @@ export class Gate {
   }
 
   async #carryOut(request: Request, options: HandleOptions): Promise<[Response, Omit<GateDecision, "durationMs">]> {
-    const seat = await this.#takeSeat();
+    const seat = this.#seatAtHand() ?? await this.#takeSeat();
     const { core } = seat;
     const signal = signalOf(request);
-    await this.#readKeyStore(seat, request, signal);
+    if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signal);
     const { budget, release } = this.#budget();
     let exchange = 0;
     try {
@@ -684,15 +679,6 @@ function answer(core: Core, step: Respond, method: string): [Response, Omit<Gate
   const response = new Response(body, { status: step.status, headers: step.headers });
   const code = step.error === undefined ? undefined : core.errors[step.error]?.code as ErrorCode | undefined;
   return [response, { outcome: "answered", status: step.status, ...(code !== undefined && { code }) }];
-}
-
-function userOf(step: Authenticated): User {
-  return {
-    identity: step.identity,
-    displayName: step.displayName,
-    permissions: step.permissions,
-    claims: JSON.parse(step.claimsJson) as Record<string, unknown>,
-  };
 }
 
 function authError(core: Core, step: Respond): AuthError {

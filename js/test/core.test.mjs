@@ -110,8 +110,8 @@ test("text outside ASCII arrives whole, in and out", async () => {
   const headers = [["x-ü", "ÿ"], ["authorization", `Bearer ${token({ name })}`], ["x-€", "𝄞"]];
   const exchange = core.open(gate, "authenticate", "GET", "/é?ø=🜁", headers, Date.now());
   const step = core.next(exchange, Date.now());
-  assert.deepEqual([step.kind, step.displayName], ["authenticated", name]);
-  assert.equal(JSON.parse(step.claimsJson).name, name);
+  assert.deepEqual([step.kind, step.user.displayName], ["authenticated", name]);
+  assert.equal(step.user.claims.name, name);
   core.closeGate(gate);
 });
 

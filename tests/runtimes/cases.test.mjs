@@ -60,7 +60,7 @@ function stepJson(step, errors) {
         error: step.error === undefined ? null : errors[step.error].code,
       };
     default:
-      return { kind: "authenticated", identity: step.identity, display_name: step.displayName, permissions: step.permissions };
+      return { kind: "authenticated", identity: step.user.identity, display_name: step.user.displayName, permissions: step.user.permissions };
   }
 }
 
