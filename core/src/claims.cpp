@@ -85,27 +85,29 @@ std::optional<Time> numeric_date(const json::Value& value, json::Rounding roundi
   return Time{*ms};
 }
 
-std::optional<Error> check_times(const json::Value& claims, const ClaimRules& rules, Time now, Time& expires_at) {
+std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time now) {
   const std::int64_t leeway_seconds = std::clamp<std::int64_t>(rules.leeway_seconds, 0, leeway_seconds_max);
 
-  const json::Value* exp = claims.find("exp");
+  const json::Value* exp = claims.object.find("exp");
   if (exp == nullptr) return Error::claim_missing;
   const auto expires = numeric_date(*exp, json::Rounding::down);
   if (!expires) return Error::claim_malformed;
-  if (now >= expires->plus_seconds(leeway_seconds)) return Error::token_expired;
-  expires_at = *expires;
+  claims.usable_until = expires->plus_seconds(leeway_seconds);
+  if (now >= claims.usable_until) return Error::token_expired;
 
-  if (const json::Value* nbf = claims.find("nbf")) {
-    const auto not_before = numeric_date(*nbf, json::Rounding::up);
-    if (!not_before) return Error::claim_malformed;
-    if (now.plus_seconds(leeway_seconds) < *not_before) return Error::token_not_yet_valid;
-  }
-  if (const json::Value* iat = claims.find("iat")) {
-    const auto issued = numeric_date(*iat, json::Rounding::up);
-    if (!issued) return Error::claim_malformed;
-    if (now.plus_seconds(leeway_seconds) < *issued) return Error::token_issued_in_future;
-  }
-  return std::nullopt;
+  // The same rule for both: a moment that must not lie ahead.
+  const auto check_past = [&](std::string_view name, Error ahead) -> std::optional<Error> {
+    const json::Value* claim = claims.object.find(name);
+    if (claim == nullptr) return std::nullopt;
+    const auto from = numeric_date(*claim, json::Rounding::up);
+    if (!from) return Error::claim_malformed;
+    const Time usable_from = from->plus_seconds(-leeway_seconds);
+    if (now < usable_from) return ahead;
+    claims.usable_from = std::max(claims.usable_from, usable_from);
+    return std::nullopt;
+  };
+  if (auto error = check_past("nbf", Error::token_not_yet_valid)) return error;
+  return check_past("iat", Error::token_issued_in_future);
 }
 
 // What an issuer signs beside access tokens, told by the claims that only those have.
@@ -174,15 +176,16 @@ bool is_identity(std::string_view text) {
   return !text.empty() && text.size() <= identity_bytes_max && std::none_of(text.begin(), text.end(), control);
 }
 
-Result<Claims> validate_claims(const VerifiedJws& jws, const ClaimRules& rules, Time now) {
+Result<Claims> validate_claims(VerifiedJws jws, const ClaimRules& rules, Time now) {
   if (auto error = check_type(jws, rules)) return *error;
-  auto payload = parse_payload(jws.payload());
-  if (!payload) return payload.error();
+  auto object = jws.take_claims();
+  if (!object) return object.error();
   Claims claims;
-  claims.object = std::move(payload).value();
+  claims.object = std::move(object).value();
+  claims.text = jws.take_payload();
   if (auto error = check_issuer(claims.object, rules)) return *error;
   if (auto error = check_audience(claims.object, rules)) return *error;
-  if (auto error = check_times(claims.object, rules, now, claims.expires_at)) return *error;
+  if (auto error = check_times(claims, rules, now)) return *error;
   if (auto error = check_kind(jws, claims.object, rules)) return *error;
   if (auto error = check_strings(claims.object, rules)) return *error;
   if (auto error = read_identity(claims.object, rules, claims.identity)) return *error;

@@ -37,8 +37,11 @@ struct ClaimRules {
 // Validated contents: the object as sent, every registered claim of the right type.
 struct Claims {
   json::Value object;
+  std::string text;      // the same, as it was signed: a strict JSON object
   std::string identity;  // identity_claim's value: 1 to 256 bytes, no control characters
-  Time expires_at;       // `exp` itself; the leeway is not in it
+  // What the claims say of time, with the leeway in it: good from nbf and iat on, and before exp.
+  Time usable_from;
+  Time usable_until;
 };
 
 // 1 to 256 bytes without control characters: an identity may be passed on in a header or a log line.
@@ -50,6 +53,6 @@ struct Claims {
 // and as ID tokens `at_hash`, `c_hash`, `s_hash`, and `nonce` without `scope` or `scp` or under typ at+jwt.
 // A wrong type is an error, never "absent". exp is exclusive (RFC 7519 4.1.4: on or after means expired), leeway added.
 // NumericDate: a finite number, 0 to 2^53.
-[[nodiscard]] Result<Claims> validate_claims(const VerifiedJws& jws, const ClaimRules& rules, Time now);
+[[nodiscard]] Result<Claims> validate_claims(VerifiedJws jws, const ClaimRules& rules, Time now);
 
 }  // namespace postern

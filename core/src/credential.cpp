@@ -1,6 +1,7 @@
 #include "credential.h"
 
 #include <algorithm>
+#include <array>
 
 namespace postern {
 namespace {
@@ -11,15 +12,21 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
-bool is_b64token_char(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' ||
-         c == '~' || c == '+' || c == '/';
-}
+// RFC 6750 section 2.1: the characters of a b64token before its padding.
+constexpr std::array<bool, 256> token_characters = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~+/")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
 
-// RFC 6750 section 2.1: at least one character, then padding and nothing after it.
+// At least one character, then padding and nothing after it.
 bool is_b64token(std::string_view text) {
   const std::string_view unpadded = text.substr(0, text.find_last_not_of('=') + 1);
-  return !unpadded.empty() && std::all_of(unpadded.begin(), unpadded.end(), is_b64token_char);
+  bool plain = true;
+  for (const char c : unpadded) plain &= token_characters[static_cast<unsigned char>(c)];
+  return plain && !unpadded.empty();
 }
 
 }  // namespace

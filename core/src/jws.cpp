@@ -67,13 +67,19 @@ Result<json::Value> parse_payload(std::string_view payload) {
   return std::move(parsed).value();
 }
 
-Result<std::string> unverified_issuer(const ParsedJws& jws) {
+Result<std::string> unverified_issuer(ParsedJws& jws) {
   auto payload = parse_payload(jws.payload);
   if (!payload) return payload.error();
-  const json::Value* issuer = payload->find("iss");
+  jws.unverified_claims = std::move(payload).value();
+  const json::Value* issuer = jws.unverified_claims->find("iss");
   if (issuer == nullptr) return Error::claim_missing;
   if (!issuer->is_string()) return Error::claim_malformed;
   return issuer->as_string();
+}
+
+Result<json::Value> VerifiedJws::take_claims() {
+  if (claims_) return *std::exchange(claims_, std::nullopt);
+  return parse_payload(payload_);
 }
 
 Result<VerifiedJws> VerifiedJws::verify(ParsedJws jws, const Jwk& key) {
@@ -84,6 +90,7 @@ Result<VerifiedJws> VerifiedJws::verify(ParsedJws jws, const Jwk& key) {
   if (!crypto::verify(key.key, *jws.alg, jws.signing_input, jws.signature)) return Error::signature_invalid;
   VerifiedJws verified;
   verified.payload_ = std::move(jws.payload);
+  verified.claims_ = std::move(jws.unverified_claims);
   verified.typ_ = std::move(jws.typ);
   verified.has_typ_ = jws.has_typ;
   return verified;

@@ -4,8 +4,10 @@
 // whatever takes a VerifiedJws need not ask whether the signature was checked (invariant no-unverified).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "json.h"
 #include "jwa.h"
@@ -30,6 +32,8 @@ struct ParsedJws {
   std::string signing_input;  // header.payload, the bytes that are signed
   std::string payload;        // decoded and NOT verified
   std::string signature;      // decoded
+  // What unverified_issuer read of the payload, so that it is parsed once. Nothing of it may be believed before `verify`.
+  std::optional<json::Value> unverified_claims;
 };
 
 // Shape only. Refuses: over jws_bytes_max, not three parts, base64url that is not canonical, a header that is
@@ -44,7 +48,7 @@ struct ParsedJws {
 
 // The payload's `iss`, before any trust: only to choose whose keys to try. Errors: payload_malformed,
 // claim_missing, claim_malformed.
-[[nodiscard]] Result<std::string> unverified_issuer(const ParsedJws& jws);
+[[nodiscard]] Result<std::string> unverified_issuer(ParsedJws& jws);
 
 class VerifiedJws {
  public:
@@ -52,12 +56,16 @@ class VerifiedJws {
   [[nodiscard]] static Result<VerifiedJws> verify(ParsedJws jws, const Jwk& key);
 
   [[nodiscard]] const std::string& payload() const { return payload_; }
+  // The payload as the object that a claim set must be. Errors: those of parse_payload.
+  [[nodiscard]] Result<json::Value> take_claims();
+  [[nodiscard]] std::string take_payload() { return std::move(payload_); }
   [[nodiscard]] const std::string& typ() const { return typ_; }
   [[nodiscard]] bool has_typ() const { return has_typ_; }
 
  private:
   VerifiedJws() = default;
   std::string payload_;
+  std::optional<json::Value> claims_;  // of payload_, where it was parsed before
   std::string typ_;
   bool has_typ_ = false;
 };

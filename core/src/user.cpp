@@ -1,10 +1,12 @@
 #include "user.h"
 
+#include <utility>
+
 #include "refusal.h"
 
 namespace postern {
 
-User make_user(const Claims& claims, std::string_view identity_prefix) {
+User make_user(Claims claims, std::string_view identity_prefix) {
   User user;
   user.identity = std::string(identity_prefix) + claims.identity;
   user.display_name = claims.identity;
@@ -25,7 +27,7 @@ User make_user(const Claims& claims, std::string_view identity_prefix) {
       rest.remove_prefix(space + 1);
     }
   }
-  user.claims_json = json::write(claims.object);
+  user.claims_json = std::move(claims.text);
   return user;
 }
 

@@ -66,7 +66,8 @@ class Claim : public ::testing::Test {
 TEST_F(Claim, AGoodSetIsHandedOnWhole) {
   EXPECT_EQ(outcome(with({{"extra", R"({"n":12345678901234567890})"}})), "");
   EXPECT_EQ(claims.identity, "user-1");
-  EXPECT_EQ(claims.expires_at, (Time{(now_seconds + 60) * 1000}));
+  EXPECT_EQ(claims.usable_until, (Time{(now_seconds + 60 + rules.leeway_seconds) * 1000}));
+  EXPECT_EQ(json::write(claims.object), claims.text);
   EXPECT_EQ(json::write(*claims.object.find("extra")), R"({"n":12345678901234567890})");
 }
 
@@ -171,7 +172,7 @@ TEST_F(Claim, ExpiryIsExclusiveToTheMillisecond) {
   rules.leeway_seconds = 5;
   now = Time{(now_seconds + 5) * 1000 - 1};
   EXPECT_EQ(outcome(with({{"exp", seconds(0)}})), "");
-  EXPECT_EQ(claims.expires_at, (Time{now_seconds * 1000}));  // the claim, without the leeway
+  EXPECT_EQ(claims.usable_until, (Time{(now_seconds + 5) * 1000}));
   now = Time{(now_seconds + 5) * 1000};
   EXPECT_EQ(outcome(with({{"exp", seconds(0)}})), "token_expired");
 }

@@ -1,0 +1,114 @@
+// The step VerifySignature: the runtime's own RSA, where it is faster than WebAssembly (js/README.md has the figures).
+//
+// Everything around the signature stays in the core: which key, whether it is sound, the algorithm, every check before and
+// after. What is asked here is one question, and only the literal `true` is a yes. A verifier that throws, takes too long or
+// answers something else is not believed: the core then verifies by itself.
+import { testInput, testKey, testSignatures } from "./verifier-test.js";
+import { withinTime } from "./fetching.js";
+
+/**
+ * Verifies signatures in place of the core. The runtime's own is chosen unless the program names another; the configuration
+ * cannot name one.
+ */
+export interface HostVerifier {
+  /** What it is asked for, by the names of RFC 7518: RS256, RS384, RS512, PS256, PS384, PS512. */
+  readonly algorithms: readonly string[];
+  /** What `verify` gets for a public key (a JWK, RFC 7517); made once for each key and algorithm. */
+  importKey(jwk: JsonWebKey, alg: string): unknown;
+  /** `true` and nothing else says that the signature is good. A promise is awaited. */
+  verify(key: unknown, alg: string, input: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBuffer>): boolean | Promise<boolean>;
+}
+
+const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const;
+
+/** `crypto.subtle`: in every runtime, and always a promise. */
+export const webCryptoVerifier: HostVerifier = {
+  algorithms: rsaAlgorithms,
+  importKey: (jwk, alg) =>
+    crypto.subtle.importKey("jwk", jwk, { name: webName(alg), hash: `SHA-${alg.slice(2)}` }, false, ["verify"]),
+  verify: (key, alg, input, signature) =>
+    // RFC 7518 section 3.5: the salt is as long as the hash.
+    crypto.subtle.verify({ name: webName(alg), saltLength: Number(alg.slice(2)) / 8 }, key as CryptoKey, signature, input),
+};
+
+const webName = (alg: string): string => (alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5");
+
+/** What came of the question: `unable` leaves it to the core. */
+export type Verdict = "valid" | "invalid" | "unable";
+
+/** A signature to be verified, as the core hands it out. */
+export interface Question {
+  keyHandle: bigint;
+  alg: string;
+  input: Uint8Array<ArrayBuffer>;
+  signature: Uint8Array<ArrayBuffer>;
+}
+
+// A verification takes a tenth of a millisecond; a runtime that takes this long is stuck.
+const timeLimitMs = 2_000;
+// 16 issuers with 64 keys each, the most there can be of one generation.
+const keysMax = 1024;
+
+/** One gate's use of a verifier: imported keys by the core's handles, and which algorithms have shown that they work. */
+export class HostVerification {
+  readonly #verifier: HostVerifier;
+  readonly #told: (fault: string) => void;
+  // Keys, never promises of keys: in workerd a promise of one request's may never settle in another.
+  readonly #keys = new Map<bigint, unknown>();
+  readonly #tested = new Map<string, boolean>();
+
+  /** `told`: of an algorithm that failed its test, once each. */
+  constructor(verifier: HostVerifier, told: (fault: string) => void) {
+    this.#verifier = verifier;
+    this.#told = told;
+  }
+
+  /** `jwk`: gives the public key of the question's handle, as text. Never rejects. */
+  async verdict(question: Question, jwk: () => string): Promise<Verdict> {
+    try {
+      const { alg } = question;
+      if (!(this.#tested.get(alg) ?? (await this.#test(alg)))) return "unable";
+      const key = this.#keys.get(question.keyHandle) ?? (await this.#import(question, jwk()));
+      const answer = this.#verifier.verify(key, alg, question.input, question.signature) as unknown;
+      const said = answer instanceof Promise ? await withinTime<unknown>(timeLimitMs, answer) : answer;
+      return said === true ? "valid" : said === false ? "invalid" : "unable";
+    } catch {
+      return "unable";
+    }
+  }
+
+  async #import({ keyHandle, alg }: Question, jwk: string): Promise<unknown> {
+    const key = await withinTime(timeLimitMs, Promise.resolve(this.#verifier.importKey(JSON.parse(jwk) as JsonWebKey, alg)));
+    // Handles of a set that was replaced are never asked for again; the oldest goes first.
+    if (this.#keys.size >= keysMax) this.#keys.delete(this.#keys.keys().next().value!);
+    this.#keys.set(keyHandle, key);
+    return key;
+  }
+
+  /** Before its first use: a good signature must be good, and bad with one bit changed. */
+  async #test(alg: string): Promise<boolean> {
+    let works = false;
+    try {
+      const signature = bytesOf(testSignatures[alg]!);
+      const input = new TextEncoder().encode(testInput);
+      const key = await this.#verifier.importKey({ ...testKey }, alg);
+      const wrong = signature.slice();
+      wrong[wrong.length - 1]! ^= 1;
+      works =
+        (await withinTime<unknown>(timeLimitMs, Promise.resolve(this.#verifier.verify(key, alg, input, signature)))) === true &&
+        (await withinTime<unknown>(timeLimitMs, Promise.resolve(this.#verifier.verify(key, alg, input, wrong)))) === false;
+    } catch {
+      // told below
+    }
+    if (!works && !this.#tested.has(alg)) this.#told(`the host's verifier does not verify ${alg}: signatures are verified by the core`);
+    this.#tested.set(alg, works);
+    return works;
+  }
+}
+
+function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {
+  const text = atob(base64url.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
