@@ -11,8 +11,9 @@
 //
 // In:   the host asks for room with postern_input(bytes), writes words, text and body one after the
 //       other and names the three sizes in the call. The room is good for that one call.
-// Out:  postern_ledger() is the address, always the same, of six words: address and count of the words,
-//       address and bytes of the text, address and bytes of the body. They hold until the next call of any export.
+// Out:  postern_ledger() is the address, always the same, of seven words: address and count of the words,
+//       address and bytes of the text, address and bytes of the body, and what postern_recall says. They hold until the next
+//       call of any export.
 //
 // Memory may grow in any call, so the host keeps no view across calls (invariant handles).
 //
@@ -28,7 +29,8 @@
 //     forward          reply_mode bytes_max time_limit_ms:f64 OutgoingRequest drop_reply_headers:count,text...
 //                      add_reply_headers:headers
 //     respond          status error (error_none: there is none) headers body_bytes    + body
-//     authenticated    identity:text display_name:text permissions:count,text... claims_json:text
+//     authenticated    cache_slot cache_serial (0: not kept) identity:text display_name:text permissions:count,text...
+//     claims_json:text
 //
 //   Due                next_at_unix_ms:f64, count, then each fetch as in a Step, from its fetch_id on
 //   Refusal            error                  after a postern_open that returned 0
@@ -39,7 +41,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 2;
+inline constexpr std::uint32_t version = 3;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).

@@ -5,6 +5,7 @@
 // refused whole.
 #include <emscripten/emscripten.h>
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -81,6 +82,7 @@ class Writer {
     }
   }
 
+  void recalled(std::uint32_t serial) { ledger_[6] = serial; }
   std::uint32_t ledger() {
     ledger_[0] = address(words_.data());
     ledger_[1] = static_cast<std::uint32_t>(words_.size());
@@ -102,7 +104,7 @@ class Writer {
   std::vector<std::uint32_t> words_;
   std::string text_;
   std::string body_;
-  std::uint32_t ledger_[6] = {};
+  std::uint32_t ledger_[7] = {};
 };
 
 Writer& writer() {
@@ -240,6 +242,8 @@ struct StepWriter {
   }
   void operator()(Authenticated& step) const {
     kind(abi::StepKind::authenticated);
+    out.word(step.cache_slot);
+    out.word(step.cache_serial);
     out.text(step.user.identity);
     out.text(step.user.display_name);
     out.texts(step.user.permissions);
@@ -321,6 +325,28 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::
   const std::uint32_t handle = here.exchanges.add(std::move(open));
   trim_input();
   return handle;
+}
+
+// Gate::seed; the key's bytes as two little-endian numbers. The handle of a closed gate is ignored.
+EMSCRIPTEN_KEEPALIVE void postern_seed(std::uint32_t gate_handle, std::uint64_t low, std::uint64_t high) {
+  Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr) return;
+  std::array<std::uint8_t, 16> random{};
+  std::memcpy(random.data(), &low, 8);
+  std::memcpy(random.data() + 8, &high, 8);
+  gate->seed(random);
+}
+
+// Input: the bytes of an Authorization header, and nothing else. Gate::recall: the slot and one, with the serial in the
+// ledger's last word; 0: open an exchange.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_recall(std::uint32_t gate_handle, std::uint32_t bytes, double now) {
+  Instance& here = instance();
+  Gate* gate = here.gates.find(gate_handle);
+  if (gate == nullptr || bytes > here.input.size()) return 0;
+  const auto recalled = gate->recall(std::string_view(here.input).substr(0, bytes), time_of(now));
+  if (!recalled) return 0;
+  writer().recalled(recalled->serial);
+  return recalled->slot + 1;
 }
 
 // Output: the Step to carry out now. 0: the handle is unknown.

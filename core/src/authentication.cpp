@@ -34,7 +34,14 @@ Flow<Result<const Jwk*, Refusal>> find_key(FlowDriver& driver, IssuerState& issu
 
 }  // namespace
 
-Flow<Result<User, Refusal>> authenticate(FlowDriver& driver, GateState& gate, std::string token, Time opened_at) {
+std::optional<Caller> recall(GateState& gate, std::string_view token, Time now) {
+  if (!gate.tokens.on()) return std::nullopt;
+  const TokenCache::Hit hit = gate.recall(gate.tokens.name_of(token), now);
+  if (hit.token == nullptr) return std::nullopt;
+  return Caller{hit.token->user, hit.slot, hit.serial};
+}
+
+Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, std::string token, Time opened_at) {
   auto parsed = parse_jws(token);
   if (!parsed) co_return Refusal{parsed.error()};
   auto named = unverified_issuer(parsed.value());
@@ -48,11 +55,26 @@ Flow<Result<User, Refusal>> authenticate(FlowDriver& driver, GateState& gate, st
 
   auto key = co_await find_key(driver, *issuer, parsed.value(), opened_at);
   if (!key) co_return key.error();
+  const std::uint64_t key_generation = issuer->key_generation();
   auto verified = VerifiedJws::verify(std::move(parsed).value(), *key.value());
   if (!verified) co_return Refusal{verified.error()};
-  auto claims = validate_claims(verified.value(), issuer->settings.claims, driver.now());
+  auto claims = validate_claims(std::move(verified).value(), issuer->settings.claims, driver.now());
   if (!claims) co_return Refusal{claims.error()};
-  co_return make_user(claims.value(), issuer->settings.identity_prefix);
+  VerifiedToken found;
+  found.issuer = issuer->index;
+  found.key_generation = key_generation;
+  found.usable_from = claims->usable_from;
+  found.usable_until = claims->usable_until;
+  found.user = std::make_shared<const User>(make_user(std::move(claims).value(), issuer->settings.identity_prefix));
+  Caller caller{found.user};
+  if (gate.tokens.on()) {
+    const TokenCache::Hit kept = gate.tokens.insert(gate.tokens.name_of(token), std::move(found));
+    if (kept.token != nullptr) {
+      caller.cache_slot = kept.slot;
+      caller.cache_serial = kept.serial;
+    }
+  }
+  co_return caller;
 }
 
 }  // namespace postern

@@ -86,7 +86,7 @@ class ExchangeState final : public Exchange {
   std::vector<Header> kept_headers_;
   bool body_encoded_ = false;
   std::optional<User> host_user_;  // said by a policy test; no credential is looked at
-  User user_;
+  Caller caller_{std::make_shared<const User>()};
   std::optional<Enforcement> enforcement_;
 };
 
@@ -162,15 +162,20 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
   if (preflight_) co_return std::move(*preflight_);
   if (refusal_) co_return refusal_reply(*refusal_);
   if (host_user_) {
-    user_ = *host_user_;
+    caller_.user = std::make_shared<const User>(*host_user_);
   } else if (!anonymous_) {
-    auto user = co_await authenticate(driver_, gate_, std::exchange(token_, {}), opened_at_);
-    if (!user) co_return refusal_reply(user.error());
-    user_ = std::move(user).value();
+    const std::string token = std::exchange(token_, {});
+    if (auto known = recall(gate_, token, driver_.now())) {
+      caller_ = *std::move(known);
+    } else {
+      auto caller = co_await authenticate(driver_, gate_, token, opened_at_);
+      if (!caller) co_return refusal_reply(caller.error());
+      caller_ = std::move(caller).value();
+    }
   }
-  if (purpose_ == Purpose::authenticate) co_return Authenticated{std::move(user_)};
+  if (purpose_ == Purpose::authenticate) co_return Authenticated{*caller_.user, caller_.cache_slot, caller_.cache_serial};
   if (route_refusal_) co_return refusal_reply(*route_refusal_);
-  enforcement_.emplace(driver_, gate_, user_, *match_, std::move(kept_headers_), body_encoded_);
+  enforcement_.emplace(driver_, gate_, *caller_.user, *match_, std::move(kept_headers_), body_encoded_);
   if (explaining_) enforcement_->explain_only();
   auto outcome = co_await enforcement_->run();
   if (!outcome) co_return refusal_reply(outcome.error());
@@ -234,12 +239,13 @@ void ExchangeState::give(std::uint64_t step_id, IncomingResponse reply, Time) {
 
 json::Value ExchangeState::explanation() const {
   json::Value out = json::Value::object();
-  if (!user_.identity.empty()) {
+  const User& caller = *caller_.user;
+  if (!caller.identity.empty()) {
     json::Value user = json::Value::object();
-    user.set("identity", json::Value::string(user_.identity));
-    user.set("display_name", json::Value::string(user_.display_name));
+    user.set("identity", json::Value::string(caller.identity));
+    user.set("display_name", json::Value::string(caller.display_name));
     json::Value permissions = json::Value::array();
-    for (const std::string& permission : user_.permissions) permissions.push_back(json::Value::string(permission));
+    for (const std::string& permission : caller.permissions) permissions.push_back(json::Value::string(permission));
     user.set("permissions", std::move(permissions));
     out.set("user", std::move(user));
   }

@@ -1,6 +1,8 @@
 #include "postern/gate.h"
 
+#include "authentication.h"
 #include "base64url.h"
+#include "credential.h"
 #include "crypto.h"
 #include "exchange.h"
 #include "filter_render.h"
@@ -22,6 +24,17 @@ Result<Gate, ConfigError> Gate::create(std::string_view config, const Environmen
 
 std::unique_ptr<Exchange> Gate::open(const RequestHead& head, Time now, Purpose purpose) {
   return open_exchange(*state_, head, now, purpose);
+}
+
+void Gate::seed(const std::array<std::uint8_t, 16>& random) { state_->tokens.seed(random); }
+
+std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time now) {
+  const HeaderView header{"authorization", authorization};
+  const auto token = bearer_token(RequestHead{{}, {}, &header, 1});
+  if (!token) return std::nullopt;
+  const auto caller = postern::recall(*state_, token.value(), now);
+  if (!caller) return std::nullopt;
+  return Recalled{caller->cache_slot, caller->cache_serial};
 }
 
 void Gate::give(std::uint64_t fetch_id, IncomingResponse response, Time now) { state_->give(fetch_id, std::move(response), now); }

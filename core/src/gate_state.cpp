@@ -2,15 +2,15 @@
 
 namespace postern {
 
-IssuerState::IssuerState(IssuerSettings s, std::uint32_t index, const std::shared_ptr<TableBudget>& tables)
-    : settings(std::move(s)), keys(settings.keys, index, tables) {
+IssuerState::IssuerState(IssuerSettings s, std::uint32_t i, const std::shared_ptr<TableBudget>& tables)
+    : index(i), settings(std::move(s)), keys(settings.keys, i, tables) {
   if (tables != nullptr) {
     for (Jwk& key : settings.static_keys) key.key.use_tables(tables);
   }
   if (settings.fetches_keys && !settings.static_keys.empty()) keys.add_static_keys(std::move(settings.static_keys));
 }
 
-GateState::GateState(Settings s) : settings(std::move(s)) {
+GateState::GateState(Settings s) : settings(std::move(s)), tokens(settings.token_cache.bytes_max) {
   if (settings.verifier == Verifier::own) tables = std::make_shared<TableBudget>(settings.limits.table_bytes_max);
   std::uint32_t index = 0;
   for (IssuerSettings& issuer : settings.issuers) issuers.emplace_back(std::move(issuer), index++, tables);
@@ -22,6 +22,13 @@ IssuerState* GateState::find_issuer(std::string_view issuer) {
     if (candidate.settings.claims.issuer == issuer) return &candidate;
   }
   return nullptr;
+}
+
+TokenCache::Hit GateState::recall(const TokenName& name, Time now) {
+  TokenCache::Hit hit = tokens.find(name, now);
+  // Kept where the set is only too old to be used unasked: the issuer may say that it is the same.
+  if (hit.token != nullptr && !issuers[hit.token->issuer].holds(hit.token->key_generation, now)) hit.token = nullptr;
+  return hit;
 }
 
 std::uint64_t GateState::begin_fetch(FlowDriver* owner) {

@@ -9,11 +9,19 @@
 
 #include "flow.h"
 #include "settings.h"
+#include "token_cache.h"
 
 namespace postern {
 
 struct IssuerState {
   IssuerState(IssuerSettings s, std::uint32_t index, const std::shared_ptr<TableBudget>& tables);
+  // Of the keys that a token is verified with now; and whether keys of then are still the ones to verify with.
+  [[nodiscard]] std::uint64_t key_generation() const { return settings.fetches_keys ? keys.generation() : 0; }
+  [[nodiscard]] bool holds(std::uint64_t generation, Time now) const {
+    return settings.fetches_keys ? keys.holds(generation, now) : generation == 0;
+  }
+
+  const std::uint32_t index;
   IssuerSettings settings;
   KeyCache keys;
 };
@@ -30,7 +38,11 @@ class GateState {
   void end_fetches(const FlowDriver* owner);
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
 
+  // What is known of a token that was verified before; no token: it has to be verified (again). Precondition: tokens.on().
+  [[nodiscard]] TokenCache::Hit recall(const TokenName& name, Time now);
+
   Settings settings;
+  TokenCache tokens;
   std::shared_ptr<TableBudget> tables;  // null with Verifier::portable
   bool building_said = false;           // due() has told the host that tables wait to be built
   std::deque<IssuerState> issuers;      // exchanges keep pointers into it

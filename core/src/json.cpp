@@ -119,6 +119,16 @@ bool is_out_of_range(std::string_view token) {
   return number.digits >= infinite_from.substr(0, infinite_from.find_last_not_of('0') + 1);
 }
 
+// By name, and members of one name as they stand. A heap, since it is a tenth of std::sort's code and no slower than it has to be.
+void sort_by_name(std::vector<const Member*>& members) {
+  const auto before = [](const Member* a, const Member* b) {
+    const int order = a->first.compare(b->first);
+    return order != 0 ? order < 0 : a < b;
+  };
+  std::make_heap(members.begin(), members.end(), before);
+  std::sort_heap(members.begin(), members.end(), before);
+}
+
 }  // namespace
 
 // RFC 8259, one pass, no recursion: `open_` holds the containers that are open. A container is appended to only while it is
@@ -340,10 +350,7 @@ class Parser {
     }
     std::vector<const Member*> sorted(members.size());
     std::transform(members.begin(), members.end(), sorted.begin(), [](const Member& member) { return &member; });
-    std::sort(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) {
-      const int order = a->first.compare(b->first);
-      return order != 0 ? order < 0 : a < b;
-    });
+    sort_by_name(sorted);
     const auto twice =
         std::adjacent_find(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->first == b->first; });
     return twice == sorted.end() ? nullptr : *(twice + 1);
@@ -529,7 +536,7 @@ bool equal(const Value& a, const Value& b) {
         std::vector<const Member*> sorted(value.members().size());
         std::transform(value.members().begin(), value.members().end(), sorted.begin(),
                        [](const Member& member) { return &member; });
-        std::sort(sorted.begin(), sorted.end(), [](const Member* x, const Member* y) { return x->first < y->first; });
+        sort_by_name(sorted);
         return sorted;
       };
       const std::vector<const Member*> left = by_name(a);

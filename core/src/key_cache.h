@@ -97,6 +97,10 @@ class KeyCache {
   // Grows with every set that was fetched (a restored one does not count): when a snapshot is worth keeping.
   [[nodiscard]] std::uint64_t fetches() const { return fetches_; }
 
+  // Whether the set of this generation is in use and needs no look at the issuer.
+  [[nodiscard]] bool holds(std::uint64_t generation, Time now) const {
+    return generation == generation_ && age(now) == Age::fresh;
+  }
   // Grows with every set that differs from the last one.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   // For logs: why the last fetch was of no use; "" after a good one. Holds names and numbers, never a value.

@@ -335,14 +335,24 @@ Fault parse_verifier(const Object& top, Settings& out) {
   return std::nullopt;
 }
 
+Fault parse_token_cache(const Object& top, TokenCacheSettings& out) {
+  const json::Value* member = top.find("token_cache");
+  if (member == nullptr) return std::nullopt;
+  if (!member->is_object()) return top.at("token_cache", "must be an object, such as {\"bytes_max\": 8388608}");
+  const Object cache(*member, "token_cache");
+  if (auto fault = cache.unknown_keys({"bytes_max"})) return fault;
+  return cache.read_integer("bytes_max", 0, std::int64_t{2} << 30U, out.bytes_max);
+}
+
 Fault parse_top(const Object& top, const Environment& environment, Settings& out) {
   if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits", "verifier",
-                                     "cors", "user_writable_claims_allowed"}))
+                                     "token_cache", "cors", "user_writable_claims_allowed"}))
     return fault;
   if (auto fault = parse_issuers(top, environment, out.issuers, out.warnings)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
   if (auto fault = parse_limits(top, out)) return fault;
   if (auto fault = parse_verifier(top, out)) return fault;
+  if (auto fault = parse_token_cache(top, out.token_cache)) return fault;
   if (auto fault = parse_cors(top, out.cors)) return fault;
   if (const json::Value* policy = top.find("policy")) {
     RuleWords words;

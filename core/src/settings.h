@@ -12,6 +12,7 @@
 #include "postern/request.h"
 #include "route.h"
 #include "table_budget.h"
+#include "token_cache.h"
 
 namespace postern {
 
@@ -54,12 +55,17 @@ struct LimitSettings {
 // Ed25519: that one stays, without larger tables).
 enum class Verifier : std::uint8_t { own, portable };
 
+struct TokenCacheSettings {
+  std::size_t bytes_max = token_cache_bytes_default;  // 0: every token is verified each time
+};
+
 struct Settings {
   std::vector<IssuerSettings> issuers;
   UpstreamSettings upstream;
   Policy policy;
   LimitSettings limits;
   Verifier verifier = Verifier::own;
+  TokenCacheSettings token_cache;
   CorsSettings cors;
   std::vector<std::string> warnings;
 };

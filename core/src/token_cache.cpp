@@ -15,7 +15,7 @@ std::size_t heap_bytes(const std::string& text) {
 std::size_t cost_of(const VerifiedToken& token, std::size_t entry_bytes) {
   // Counters of the shared pointer, and what the allocator adds to some six blocks.
   constexpr std::size_t overhead_bytes = 128;
-  std::size_t bytes = entry_bytes + 4 * sizeof(std::uint32_t) + overhead_bytes + heap_bytes(token.kid);
+  std::size_t bytes = entry_bytes + 4 * sizeof(std::uint32_t) + overhead_bytes;
   const User& user = *token.user;
   bytes += sizeof(User) + heap_bytes(user.identity) + heap_bytes(user.display_name) + heap_bytes(user.claims_json);
   bytes += user.permissions.capacity() * sizeof(std::string);

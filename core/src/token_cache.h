@@ -13,7 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "jwa.h"
 #include "postern/time.h"
 #include "postern/user.h"
 #include "siphash.h"
@@ -34,12 +33,10 @@ struct TokenName {
 // What was found out about a token.
 struct VerifiedToken {
   std::shared_ptr<const User> user;
-  // Who vouched: this issuer's set of this generation had the key. Whoever uses an entry looks the key up again, so that a
-  // set that has to be fetched is fetched and a key that is gone is gone.
+  // Who vouched: a key of this issuer's set of this generation. Whoever uses an entry asks whether that set is still the one
+  // in use, and fresh.
   std::uint32_t issuer = 0;
   std::uint64_t key_generation = 0;
-  const Jwa* alg = nullptr;
-  std::string kid;
   // Good from the one moment on and before the other: nbf and iat less the leeway, exp and the leeway.
   Time usable_from;
   Time usable_until;

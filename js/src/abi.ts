@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 2;
+export const abiVersion = 3;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -86,7 +86,14 @@ export interface Respond {
   /** A row of the error list; undefined when a reply is passed on. */
   error: number | undefined;
 }
-export interface Authenticated { kind: "authenticated"; stepId: bigint; user: User }
+export interface Authenticated {
+  kind: "authenticated";
+  stepId: bigint;
+  /** Where `recall` will find the user; serial 0: nowhere. */
+  cacheSlot: number;
+  cacheSerial: number;
+  user: User;
+}
 /** What the host does next: core/include/postern/step.h. */
 export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated;
 
@@ -267,7 +274,12 @@ export function readStep(memory: Memory, ledger: number): Step {
       };
     }
     case 6:
-      return { kind: "authenticated", stepId, user: makeUser(reader.text(), reader.text(), reader.texts(), reader.text()) };
+      return {
+        kind: "authenticated", stepId,
+        cacheSlot: reader.word(),
+        cacheSerial: reader.word(),
+        user: makeUser(reader.text(), reader.text(), reader.texts(), reader.text()),
+      };
     default:
       throw new Error(`the core asks for a step of unknown kind ${kind}`);
   }
@@ -339,6 +351,18 @@ export function writeResponse(room: Room, response: IncomingResponse): Written {
   const strings: string[] = [];
   putHeaders(response.headers, words, at, strings);
   return write(room, words, at, strings, response.body);
+}
+
+/** A short text and nothing else; how many bytes it has, or 0 where it is too long to be a credential. */
+export function writeText(memory: Memory, address: number, bytesMax: number, text: string): number {
+  const room = memory.bytes.subarray(address, address + bytesMax);
+  const { read, written } = encoder.encodeInto(text, room);
+  return read === text.length ? written : 0;
+}
+
+/** The serial that goes with a slot that was recalled. */
+export function readRecalledSerial(memory: Memory, ledger: number): number {
+  return memory.words[ledger / 4 + 6]!;
 }
 
 export function writeBody(room: Room, body: Uint8Array): Written {

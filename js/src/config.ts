@@ -132,4 +132,6 @@ export interface GateConfig {
   limits?: Limits;
   /** `"portable"`: mbedTLS verifies wherever it can, instead of the own, faster code. The answers are the same. */
   verifier?: "own" | "portable";
+  /** Of tokens that were verified. `bytes_max`: default 8 MiB; 0: every token is verified each time. */
+  token_cache?: { bytes_max?: number };
 }

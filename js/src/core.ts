@@ -4,8 +4,9 @@
 // made, with the next epoch, and every exchange of the old one ends in 500 (invariant handles).
 import createGlue, { type Glue } from "./glue.js";
 import {
-  abiVersion, bodyStates, Memory, outcomes, purposes, readDue, readRefusal, readStep, writeBody, writeHead, writeResponse,
-  type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type Written,
+  abiVersion, bodyStates, Memory, outcomes, purposes, readDue, readRecalledSerial, readRefusal, readStep, writeBody, writeHead,
+  writeResponse, writeText,
+  type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type User, type Written,
 } from "./abi.js";
 
 /** Each entry of the package names its own way to the compiled wasm. */
@@ -45,6 +46,12 @@ export class CoreRefused extends Error {
     super(message);
   }
 }
+
+/** What a program was given for a token, by the core's slots: the next request with the token gets the same object. */
+export type UserTable = ({ serial: number; user: User } | undefined)[];
+
+// jws_bytes_max of core/src/jws.h, and the scheme before it. What is longer is for the core to refuse.
+const authorizationBytesMax = 8 * 1024 + 64;
 
 export interface ErrorRow { code: string; status: number; sentence: string }
 
@@ -156,6 +163,24 @@ export class Core {
         throw new CoreRefused("no exchange was opened", row?.code);
       }
       return exchange;
+    });
+  }
+
+  /** Switches the gate's cache of verified tokens on; 16 random bytes. */
+  seed(gate: number, random: Uint8Array): void {
+    const view = new DataView(random.buffer, random.byteOffset, 16);
+    this.#call(() => this.#glue._postern_seed(gate, view.getBigUint64(0, true), view.getBigUint64(8, true)));
+  }
+
+  /** The user that `authenticated` said to be kept for this Authorization header, while it is good. */
+  recall(gate: number, authorization: string, now: number, users: UserTable): User | undefined {
+    return this.#call(() => {
+      const address = this.#glue._postern_input(authorizationBytesMax);
+      const bytes = writeText(this.#memory, address, authorizationBytesMax, authorization);
+      const slot = this.#glue._postern_recall(gate, bytes, now) - 1;
+      if (slot < 0) return undefined;
+      const kept = users[slot];
+      return kept?.serial === readRecalledSerial(this.#memory, this.#ledger) ? kept.user : undefined;
     });
   }
 

@@ -6,7 +6,7 @@ import {
   bodyBytesMax, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
-import { Core, CoreRefused, CoreTrapped, currentCore } from "./core.js";
+import { Core, CoreRefused, CoreTrapped, currentCore, type UserTable } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
 import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
@@ -122,13 +122,23 @@ const warned = new Set<string>();
 interface Seat {
   core: Core;
   handle: number;
+  /** Whether the core has its random key, and so a cache of verified tokens. */
+  seeded: boolean;
+  users: UserTable;
   /** How often the key store may still be read; 0 once it answered, or keys were fetched without it. */
   storeReadsLeft: number;
   /** Of the keys that the store was last given. */
   keysVersion: number;
 }
 
-const newSeat = (core: Core, handle: number): Seat => ({ core, handle, storeReadsLeft: storeReadsMax, keysVersion: 0 });
+const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: [], storeReadsLeft: storeReadsMax, keysVersion: 0 });
+
+/** Inside a request: workerd has no randomness at global scope. */
+function seedOnce(seat: Seat): void {
+  if (seat.seeded) return;
+  seat.core.seed(seat.handle, crypto.getRandomValues(new Uint8Array(16)));
+  seat.seeded = true;
+}
 
 /** The client went away: nobody reads the answer. */
 class ClientLeft extends Error {
@@ -249,6 +259,12 @@ export class Gate {
       // Awaits only what is not at hand: a token that was seen before costs no turn of the event loop.
       seat = this.#seatAtHand() ?? await this.#takeSeat();
       if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signalOf(request));
+      const authorization = request.headers.get("authorization");
+      if (typeof authorization === "string" && seat.seeded) {
+        const user = seat.core.recall(seat.handle, authorization, this.#now(), seat.users);
+        if (user !== undefined) return user;
+      }
+      seedOnce(seat);
       exchange = seat.core.open(seat.handle, "authenticate", request.method, targetOf(request.url), request.headers, this.#now());
       for (;;) {
         const step: Step = seat.core.next(exchange, this.#now());
@@ -260,6 +276,7 @@ export class Gate {
             await this.#wait(step, signalOf(request));
             break;
           case "authenticated":
+            if (step.cacheSerial !== 0) seat.users[step.cacheSlot] = { serial: step.cacheSerial, user: step.user };
             return step.user;
           case "respond":
             throw authError(seat.core, step);
@@ -375,6 +392,7 @@ export class Gate {
     const { budget, release } = this.#budget();
     let exchange = 0;
     try {
+      seedOnce(seat);
       exchange = core.open(seat.handle, "handle", request.method, targetOf(request.url), request.headers, this.#now());
       for (;;) {
         const step: Step = core.next(exchange, this.#now());

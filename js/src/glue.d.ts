@@ -5,6 +5,8 @@ export interface RawExports {
   _postern_abi_version(): number;
   _postern_ledger(): number;
   _postern_input(bytes: number): number;
+  _postern_seed(gate: number, low: bigint, high: bigint): void;
+  _postern_recall(gate: number, bytes: number, now: number): number;
   _postern_open(gate: number, purpose: number, now: number, words: number, textBytes: number): number;
   _postern_next(exchange: number, now: number): number;
   _postern_give_body(exchange: number, stepId: bigint, state: number, bodyBytes: number, now: number): number;

@@ -1,5 +1,9 @@
 // postern: the gate as one program.
+#include <sys/random.h>
+
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -70,6 +74,12 @@ std::optional<Gate> load(const Options& options) {
       std::fprintf(stderr, "%s:%s\n", place.c_str(), error.text().c_str());
     }
     return std::nullopt;
+  }
+  std::array<std::uint8_t, 16> random{};
+  if (::getrandom(random.data(), random.size(), 0) == static_cast<ssize_t>(random.size())) {
+    gate->seed(random);
+  } else {
+    std::fprintf(stderr, "postern: WARNING: the system has no random bytes: every token is verified each time\n");
   }
   for (const std::string& warning : gate->warnings()) std::fprintf(stderr, "postern: WARNING: %s\n", warning.c_str());
   return std::move(gate).value();

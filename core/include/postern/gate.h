@@ -7,6 +7,7 @@
 // One thread uses a Gate. It does no I/O and reads no clock, no randomness and no global.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -69,6 +70,19 @@ class Gate {
   ~Gate();
 
   [[nodiscard]] std::unique_ptr<Exchange> open(const RequestHead& head, Time now, Purpose purpose = Purpose::handle);
+
+  // Switches the cache of verified tokens on (`token_cache` of the configuration), under 16 bytes that nobody can guess,
+  // made for this gate alone. Called again it empties the cache.
+  void seed(const std::array<std::uint8_t, 16>& random);
+
+  // A user that an exchange of this gate's found before, for hosts that keep what they made of it: where an exchange opened with
+  // Purpose::authenticate and this Authorization header would end in Authenticated at once, its slot and serial. A slot is a
+  // small number that is used again; its serial is then another. nullopt: open an exchange.
+  struct Recalled {
+    std::uint32_t slot;
+    std::uint32_t serial;
+  };
+  [[nodiscard]] std::optional<Recalled> recall(std::string_view authorization, Time now);
 
   // The answer to a Fetch, whoever carried it. An unknown or already answered id is dropped.
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);

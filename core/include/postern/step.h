@@ -66,6 +66,9 @@ struct Respond {
 // Final, for an exchange opened with Purpose::authenticate: the credential is good.
 struct Authenticated {
   User user;
+  // Where Gate::recall will find the user the next time; serial 0: nowhere.
+  std::uint32_t cache_slot = 0;
+  std::uint32_t cache_serial = 0;
 };
 
 struct Step {

@@ -1,0 +1,101 @@
+// Tokens that were seen before: the same user again, and never longer than the token is good.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { config, jwks, issuer, request, token } from "./support.mjs";
+import { Gate } from "../dist/index.node.js";
+import { currentCore } from "../dist/core.js";
+
+const settings = (more = {}) => config({ issuers: [{ issuer, audience: "agents", keys: jwks, leeway_seconds: 0 }], ...more });
+const refused = (gate, credential) => gate.authenticate(request("GET", "/", { as: credential })).then(() => "", (fault) => fault.code);
+
+test("the same token gives the same user, frozen, with its claims", async () => {
+  const gate = await Gate.create(settings());
+  const credential = token({ name: "Ælice", teams: ["red", { deep: [1] }] });
+  const first = await gate.authenticate(request("GET", "/", { as: credential }));
+  const second = await gate.authenticate(request("POST", "/threads", { as: credential }));
+  assert.equal(second, first);
+  assert.equal(first.displayName, "Ælice");
+  assert.deepEqual(first.claims.teams, ["red", { deep: [1] }]);
+  assert.equal(first.claims, second.claims);
+  for (const part of [first, first.permissions, first.claims, first.claims.teams, first.claims.teams[1].deep]) assert.ok(Object.isFrozen(part));
+  // A copy has everything.
+  assert.deepEqual(Object.keys({ ...first }), ["identity", "displayName", "permissions", "claims"]);
+  assert.equal(JSON.parse(JSON.stringify(first)).claims.sub, "alice");
+  gate.close();
+});
+
+test("a token that differs in a bit is verified, and refused", async () => {
+  const gate = await Gate.create(settings());
+  const good = token();
+  await gate.authenticate(request("GET", "/", { as: good }));
+  const [head, payload, signature] = good.split(".");
+  for (let at = 0; at < signature.length - 1; at += 5) {
+    const other = signature.slice(0, at) + (signature[at] === "A" ? "B" : "A") + signature.slice(at + 1);
+    assert.equal(await refused(gate, `${head}.${payload}.${other}`), "signature_invalid");
+  }
+  assert.equal(await refused(gate, `${good}A`), "jws_malformed");
+  assert.equal(await refused(gate, `${good}, Bearer ${good}`), "credential_malformed");
+  assert.equal((await gate.authenticate(request("GET", "/", { as: good }))).identity, "alice");
+});
+
+test("it ends with the token", async () => {
+  let now = Date.now();
+  const gate = await Gate.create(settings(), { now: () => now });
+  const credential = token();
+  const { claims } = await gate.authenticate(request("GET", "/", { as: credential }));
+  now = claims.exp * 1000 - 1;
+  assert.equal(await refused(gate, credential), "");
+  now = claims.exp * 1000;
+  assert.equal(await refused(gate, credential), "token_expired");
+});
+
+test("it ends with the key", async () => {
+  let now = Date.now();
+  let set = jwks;
+  const gate = await Gate.create(
+    config({ issuers: [{ issuer, audience: "agents", jwks_uri: `${issuer}/jwks`, max_age_seconds: 60 }] }),
+    { now: () => now, fetch: async () => Response.json(set) },
+  );
+  const credential = token();
+  assert.equal(await refused(gate, credential), "");
+  now += 20_000;
+  assert.equal(await refused(gate, credential), "");
+  set = { keys: [{ ...jwks.keys[0], kid: "another" }] };
+  now += 45_000;
+  assert.equal(await refused(gate, credential), "key_unknown");
+});
+
+test("gates do not share users, nor does one that comes after a trap", async () => {
+  const credential = token();
+  const one = await Gate.create(settings());
+  const user = await one.authenticate(request("GET", "/", { as: credential }));
+  const two = await Gate.create({ ...settings(), issuers: [{ issuer, audience: "others", keys: jwks }] });
+  assert.equal(await refused(two, credential), "audience_mismatch");
+  (await currentCore()).dead = true;
+  const again = await one.authenticate(request("GET", "/", { as: credential }));
+  assert.notEqual(again, user);
+  assert.equal(again.identity, "alice");
+});
+
+test("with a budget of 0 nothing is remembered", async () => {
+  const gate = await Gate.create(settings({ token_cache: { bytes_max: 0 } }));
+  const credential = token();
+  const first = await gate.authenticate(request("GET", "/", { as: credential }));
+  const second = await gate.authenticate(request("GET", "/", { as: credential }));
+  assert.notEqual(first, second);
+  assert.equal(second.identity, "alice");
+});
+
+test("when the budget is small, users come and go and none is mistaken for another", async () => {
+  const gate = await Gate.create(settings({ token_cache: { bytes_max: 4096 } }));
+  const all = Array.from({ length: 30 }, (_, i) => [`user ${i}`, token({ sub: `user ${i}` })]);
+  for (let round = 0; round < 4; round++) {
+    for (const [identity, credential] of all) {
+      for (let again = 0; again < 2; again++) {
+        const user = await gate.authenticate(request("GET", "/", { as: credential }));
+        assert.deepEqual([user.identity, user.claims.sub], [identity, identity]);
+      }
+    }
+    all.reverse();
+  }
+});
