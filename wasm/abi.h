@@ -29,6 +29,7 @@
 //     forward          reply_mode bytes_max time_limit_ms:f64 OutgoingRequest drop_reply_headers:count,text...
 //                      add_reply_headers:headers
 //     respond          status error (error_none: there is none) headers body_bytes    + body
+//     verify_signature key_handle:u64 alg:text input_bytes signature_bytes    + body, body
 //     authenticated    cache_slot cache_serial (0: not kept) identity:text display_name:text permissions:count,text...
 //     claims_json:text
 //
@@ -53,10 +54,11 @@ inline constexpr std::uint32_t input_bytes_max = 24 * 1024 * 1024;
 // A larger buffer than this is given back after the call: one large body must not stay for good.
 inline constexpr std::uint32_t input_bytes_kept = 64 * 1024;
 
-enum class StepKind : std::uint32_t { read_body = 1, fetch, wait, forward, respond, authenticated };
+enum class StepKind : std::uint32_t { read_body = 1, fetch, wait, forward, respond, authenticated, verify_signature };
 enum class FetchPurpose : std::uint32_t { keys = 0, discovery, upstream_object };
 enum class ReplyMode : std::uint32_t { pass = 0, inspect };
 enum class BodyState : std::uint32_t { whole = 0, over_limit, failed };
+enum class SignatureVerdict : std::uint32_t { valid = 1, invalid, unable };
 enum class Purpose : std::uint32_t { handle = 0, authenticate };
 enum ReplyFlags : std::uint32_t { reply_timed_out = 1, reply_body_over_limit = 2 };
 

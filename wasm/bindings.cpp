@@ -60,6 +60,17 @@ val create_gate(const std::string& config, const val& environment) {
   return out;
 }
 
+// Gate::use_host_verifier; the handle of a closed gate is ignored.
+void use_host_verifier(std::uint32_t gate_handle, const val& algorithms) {
+  if (Gate* gate = instance().gates.find(gate_handle)) gate->use_host_verifier(emscripten::vecFromJSArray<std::string>(algorithms));
+}
+
+// Gate::key_jwk; empty when the gate's handle is unknown too.
+std::string key_jwk(std::uint32_t gate_handle, std::uint64_t key_handle) {
+  const Gate* gate = instance().gates.find(gate_handle);
+  return gate == nullptr ? std::string() : gate->key_jwk(key_handle);
+}
+
 void close_gate(std::uint32_t gate) { instance().close_gate(gate); }
 
 bool is_time(double now) { return now >= 0 && now <= 9.0e15; }
@@ -158,6 +169,8 @@ std::string errors() {
 
 EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("createGate", &postern::create_gate);
+  emscripten::function("useHostVerifier", &postern::use_host_verifier);
+  emscripten::function("keyJwk", &postern::key_jwk);
   emscripten::function("closeGate", &postern::close_gate);
   emscripten::function("exportKeys", &postern::export_keys);
   emscripten::function("importKeys", &postern::import_keys);

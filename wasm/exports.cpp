@@ -240,6 +240,13 @@ struct StepWriter {
     out.headers(step.headers);
     out.body(std::move(step.body));
   }
+  void operator()(VerifySignature& step) const {
+    kind(abi::StepKind::verify_signature);
+    out.u64(step.key_handle);
+    out.text(step.alg);
+    out.body(std::move(step.input));
+    out.body(std::move(step.signature));
+  }
   void operator()(Authenticated& step) const {
     kind(abi::StepKind::authenticated);
     out.word(step.cache_slot);
@@ -396,6 +403,18 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_reply(std::uint32_t exchange, st
   std::optional<IncomingResponse> reply = read_response(Reader(here.input, words, text_bytes, body_bytes));
   if (!reply) return result(Outcome::input_malformed);
   open->exchange->give(step_id, *std::move(reply), time_of(now));
+  return result(Outcome::done);
+}
+
+// The host's verifier has spoken. `verdict` is an abi::SignatureVerdict; any other number is `unable`.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_verdict(std::uint32_t exchange, std::uint64_t step_id, std::uint32_t verdict,
+                                                        double now) {
+  OpenExchange* open = instance().exchanges.find(exchange);
+  if (open == nullptr) return result(Outcome::handle_unknown);
+  const SignatureVerdict said = verdict == static_cast<std::uint32_t>(abi::SignatureVerdict::valid)     ? SignatureVerdict::valid
+                                : verdict == static_cast<std::uint32_t>(abi::SignatureVerdict::invalid) ? SignatureVerdict::invalid
+                                                                                                        : SignatureVerdict::unable;
+  open->exchange->give(step_id, said, time_of(now));
   return result(Outcome::done);
 }
 

@@ -280,6 +280,22 @@ Result<Key, KeyFault> import_rsa(std::string_view modulus, std::string_view expo
   return Key(std::move(state));
 }
 
+#ifdef POSTERN_WASM
+std::optional<RsaNumbers> export_rsa(const Key& key) {
+  if (key.kind() != KeyKind::rsa) return std::nullopt;
+  RsaNumbers out;
+  out.modulus.resize(mbedtls_rsa_get_len(&key.state().rsa));
+  out.exponent.resize(8);  // import_rsa takes no longer ones
+  if (mbedtls_rsa_export_raw(&key.state().rsa, reinterpret_cast<unsigned char*>(out.modulus.data()), out.modulus.size(), nullptr, 0,
+                             nullptr, 0, nullptr, 0, reinterpret_cast<unsigned char*>(out.exponent.data()),
+                             out.exponent.size()) != 0) {
+    return std::nullopt;
+  }
+  out.exponent.erase(0, out.exponent.find_first_not_of('\0'));  // RFC 7518 6.3.1.2: no leading zeros
+  return out;
+}
+#endif
+
 Result<Key, KeyFault> import_ec(KeyKind kind, std::string_view x, std::string_view y) {
   const Curve curve = curve_of(kind);
   if (curve.id == MBEDTLS_ECP_DP_NONE) return KeyFault::unsupported;

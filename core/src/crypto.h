@@ -60,6 +60,15 @@ enum class KeyFault : std::uint8_t {
 // `hash_bytes_min`: the shortest secret allowed, by the algorithm the key is for.
 [[nodiscard]] Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min);
 
+#ifdef POSTERN_WASM
+// For the host's own verifier: modulus and exponent of an RSA key, big-endian; nothing for other kinds.
+struct RsaNumbers {
+  std::string modulus;
+  std::string exponent;
+};
+[[nodiscard]] std::optional<RsaNumbers> export_rsa(const Key& key);
+#endif
+
 // True only if `signature` has the exact length and verifies. The key's kind must fit the row.
 [[nodiscard]] bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_view signature);
 

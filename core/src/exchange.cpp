@@ -52,6 +52,9 @@ class ExchangeState final : public Exchange {
   Step next(Time now) override;
   void give(std::uint64_t step_id, BodyResult body, Time now) override;
   void give(std::uint64_t step_id, IncomingResponse reply, Time now) override;
+#ifdef POSTERN_WASM
+  void give(std::uint64_t step_id, SignatureVerdict verdict, Time now) override;
+#endif
   void fail(std::uint64_t) override { fault_ = Error::host_failed; }
 
   void explain_only() { explaining_ = true; }
@@ -237,6 +240,16 @@ void ExchangeState::give(std::uint64_t step_id, IncomingResponse reply, Time) {
   driver_.give(std::move(reply));
 }
 
+#ifdef POSTERN_WASM
+void ExchangeState::give(std::uint64_t step_id, SignatureVerdict verdict, Time) {
+  if (driver_.awaited() != Awaited::verdict || step_id != awaited_step_) {
+    fault_ = Error::step_mismatch;
+    return;
+  }
+  driver_.give(verdict);
+}
+#endif
+
 json::Value ExchangeState::explanation() const {
   json::Value out = json::Value::object();
   const User& caller = *caller_.user;
@@ -273,6 +286,15 @@ std::unique_ptr<Exchange> open_exchange(GateState& gate, const RequestHead& head
 
 std::string explain_exchange(GateState& gate, const RequestHead& head, std::string_view body, Time now,
                              std::optional<User> host_user) {
+#ifdef POSTERN_WASM
+  // Explaining has no host to ask: the core verifies.
+  struct Aside {
+    GateState& gate;
+    std::vector<const Jwa*> algorithms = std::exchange(gate.host_algorithms, {});
+    ~Aside() { gate.host_algorithms = std::move(algorithms); }
+  };
+  const Aside aside{gate};
+#endif
   ExchangeState exchange(gate, head, now, Purpose::handle, std::move(host_user));
   exchange.explain_only();
   json::Value outcome = json::Value::object();

@@ -26,6 +26,7 @@ enum class Awaited : std::uint8_t {
   body,     // the client's body
   reply,    // the upstream's reply to an inspected Forward
   object,   // the answer to a Fetch of this exchange's own
+  verdict,  // the host's on a signature (wasm only)
 };
 
 class FlowDriver;
@@ -78,6 +79,12 @@ class FlowDriver {
     return StepResult<std::monostate>(this, std::move(action), Awaited::nothing);
   }
 
+#ifdef POSTERN_WASM
+  [[nodiscard]] StepResult<SignatureVerdict> verdict_on(VerifySignature question) {
+    return StepResult<SignatureVerdict>(this, std::move(question), Awaited::verdict);
+  }
+#endif
+
   void stop_at(StepAction action, Awaited awaited) {
     action_ = std::move(action);
     awaited_ = awaited;
@@ -101,6 +108,14 @@ class FlowDriver {
     awaited_ = Awaited::nothing;
     body_ = std::move(body);
   }
+#ifdef POSTERN_WASM
+  void give(SignatureVerdict verdict) {
+    awaited_ = Awaited::nothing;
+    verdict_ = verdict;
+  }
+  // Used once: what is asked about next has no verdict yet.
+  [[nodiscard]] SignatureVerdict take_verdict() { return std::exchange(verdict_, SignatureVerdict::unable); }
+#endif
   [[nodiscard]] IncomingResponse take_reply() { return std::move(reply_); }
   [[nodiscard]] BodyResult take_body() { return std::move(body_); }
 
@@ -111,6 +126,9 @@ class FlowDriver {
   Time now_;
   IncomingResponse reply_;
   BodyResult body_;
+#ifdef POSTERN_WASM
+  SignatureVerdict verdict_ = SignatureVerdict::unable;
+#endif
 };
 
 template <typename T>
@@ -123,6 +141,10 @@ T StepResult<T>::await_resume() {
     return driver_->take_reply();
   } else if constexpr (std::is_same_v<T, BodyResult>) {
     return driver_->take_body();
+#ifdef POSTERN_WASM
+  } else if constexpr (std::is_same_v<T, SignatureVerdict>) {
+    return driver_->take_verdict();
+#endif
   } else {
     return T{};
   }

@@ -37,6 +37,24 @@ std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time 
   return Recalled{caller->cache_slot, caller->cache_serial};
 }
 
+#ifdef POSTERN_WASM
+void Gate::use_host_verifier(const std::vector<std::string>& algorithms) {
+  state_->host_algorithms.clear();
+  if (state_->settings.verifier == Verifier::portable) return;
+  for (const std::string& algorithm : algorithms) {
+    const Jwa* row = find_jwa(algorithm);
+    if (row != nullptr && row->key_kind == KeyKind::rsa) state_->host_algorithms.push_back(row);
+  }
+}
+
+std::string Gate::key_jwk(std::uint64_t key_handle) const {
+  const Jwk* key = state_->find_key(key_handle);
+  const auto numbers = key == nullptr ? std::nullopt : crypto::export_rsa(key->key);
+  if (!numbers) return {};
+  return R"({"kty":"RSA","n":")" + base64url::encode(numbers->modulus) + R"(","e":")" + base64url::encode(numbers->exponent) + "\"}";
+}
+#endif
+
 void Gate::give(std::uint64_t fetch_id, IncomingResponse response, Time now) { state_->give(fetch_id, std::move(response), now); }
 
 // While keys may still earn tables, due() is asked about them once a second: nothing tells a host that a key has become busy.

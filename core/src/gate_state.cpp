@@ -31,6 +31,26 @@ TokenCache::Hit GateState::recall(const TokenName& name, Time now) {
   return hit;
 }
 
+#ifdef POSTERN_WASM
+// An issuer has at most some hundred keys, and a set that changed every second for a century has this many generations.
+std::uint64_t GateState::handle_of(const IssuerState& issuer, const Jwk* key) const {
+  const std::uint64_t position = issuer.settings.fetches_keys
+                                     ? issuer.keys.position_of(key)
+                                     : static_cast<std::uint64_t>(key - issuer.settings.static_keys.data());
+  return std::uint64_t{issuer.index} << 48U | (position & 0xffffU) << 32U | (issuer.key_generation() & 0xffff'ffffU);
+}
+
+const Jwk* GateState::find_key(std::uint64_t handle) const {
+  const std::size_t index = handle >> 48U;
+  if (index >= issuers.size()) return nullptr;
+  const IssuerState& issuer = issuers[index];
+  if ((issuer.key_generation() & 0xffff'ffffU) != (handle & 0xffff'ffffU)) return nullptr;
+  const auto position = static_cast<std::uint32_t>(handle >> 32U & 0xffffU);
+  if (issuer.settings.fetches_keys) return issuer.keys.at(position);
+  return position < issuer.settings.static_keys.size() ? &issuer.settings.static_keys[position] : nullptr;
+}
+#endif
+
 std::uint64_t GateState::begin_fetch(FlowDriver* owner) {
   object_fetches_.emplace(++last_fetch_id_, owner);
   return last_fetch_id_;

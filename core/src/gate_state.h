@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "flow.h"
 #include "settings.h"
@@ -40,6 +41,14 @@ class GateState {
 
   // What is known of a token that was verified before; no token: it has to be verified (again). Precondition: tokens.on().
   [[nodiscard]] TokenCache::Hit recall(const TokenName& name, Time now);
+
+#ifdef POSTERN_WASM
+  // Handles of keys for the host's verifier: issuer, position and generation, so that no two keys ever have the same.
+  [[nodiscard]] std::uint64_t handle_of(const IssuerState& issuer, const Jwk* key) const;
+  [[nodiscard]] const Jwk* find_key(std::uint64_t handle) const;
+
+  std::vector<const Jwa*> host_algorithms;  // that the host verifies
+#endif
 
   Settings settings;
   TokenCache tokens;

@@ -82,12 +82,15 @@ Result<json::Value> VerifiedJws::take_claims() {
   return parse_payload(payload_);
 }
 
-Result<VerifiedJws> VerifiedJws::verify(ParsedJws jws, const Jwk& key) {
+std::optional<Error> VerifiedJws::check_shape(const ParsedJws& jws, const Jwk& key) {
   if (jws.alg == nullptr || jws.alg->key_kind != key.key.kind() || (key.alg != nullptr && key.alg != jws.alg)) {
     return Error::algorithm_not_allowed;
   }
   if (jws.signature.size() != key.key.signature_bytes(*jws.alg)) return Error::signature_malformed;
-  if (!crypto::verify(key.key, *jws.alg, jws.signing_input, jws.signature)) return Error::signature_invalid;
+  return std::nullopt;
+}
+
+VerifiedJws VerifiedJws::trusted(ParsedJws jws) {
   VerifiedJws verified;
   verified.payload_ = std::move(jws.payload);
   verified.claims_ = std::move(jws.unverified_claims);
@@ -95,5 +98,19 @@ Result<VerifiedJws> VerifiedJws::verify(ParsedJws jws, const Jwk& key) {
   verified.has_typ_ = jws.has_typ;
   return verified;
 }
+
+Result<VerifiedJws> VerifiedJws::verify(ParsedJws jws, const Jwk& key) {
+  if (auto error = check_shape(jws, key)) return *error;
+  if (!crypto::verify(key.key, *jws.alg, jws.signing_input, jws.signature)) return Error::signature_invalid;
+  return trusted(std::move(jws));
+}
+
+#ifdef POSTERN_WASM
+Result<VerifiedJws> VerifiedJws::from_host(ParsedJws jws, const Jwk& key, SignatureVerdict verdict) {
+  if (auto error = check_shape(jws, key)) return *error;
+  if (verdict != SignatureVerdict::valid) return Error::signature_invalid;
+  return trusted(std::move(jws));
+}
+#endif
 
 }  // namespace postern

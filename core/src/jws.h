@@ -13,6 +13,7 @@
 #include "jwa.h"
 #include "jwk.h"
 #include "postern/result.h"
+#include "postern/step.h"
 
 namespace postern {
 
@@ -55,6 +56,12 @@ class VerifiedJws {
   // Errors: algorithm_not_allowed (row and key do not fit), signature_malformed, signature_invalid.
   [[nodiscard]] static Result<VerifiedJws> verify(ParsedJws jws, const Jwk& key);
 
+#ifdef POSTERN_WASM
+  // The second maker, for a signature that the host's own verifier has looked at: only the literal `valid` counts. The key's
+  // fitness and the signature's length are checked as in `verify`, with the same errors.
+  [[nodiscard]] static Result<VerifiedJws> from_host(ParsedJws jws, const Jwk& key, SignatureVerdict verdict);
+#endif
+
   [[nodiscard]] const std::string& payload() const { return payload_; }
   // The payload as the object that a claim set must be. Errors: those of parse_payload.
   [[nodiscard]] Result<json::Value> take_claims();
@@ -64,6 +71,8 @@ class VerifiedJws {
 
  private:
   VerifiedJws() = default;
+  [[nodiscard]] static std::optional<Error> check_shape(const ParsedJws& jws, const Jwk& key);
+  [[nodiscard]] static VerifiedJws trusted(ParsedJws jws);
   std::string payload_;
   std::optional<json::Value> claims_;  // of payload_, where it was parsed before
   std::string typ_;

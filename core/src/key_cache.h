@@ -101,6 +101,19 @@ class KeyCache {
   [[nodiscard]] bool holds(std::uint64_t generation, Time now) const {
     return generation == generation_ && age(now) == Age::fresh;
   }
+#ifdef POSTERN_WASM
+  // Where a key of find()'s stands among the keys of this generation, and back; nullptr: nowhere.
+  [[nodiscard]] std::uint32_t position_of(const Jwk* key) const {
+    const auto of_fixed = key - static_keys_.data();
+    const bool fixed = of_fixed >= 0 && of_fixed < static_cast<std::ptrdiff_t>(static_keys_.size());
+    return static_cast<std::uint32_t>(fixed ? of_fixed : key - keys_.data() + static_cast<std::ptrdiff_t>(static_keys_.size()));
+  }
+  [[nodiscard]] const Jwk* at(std::uint32_t position) const {
+    if (position < static_keys_.size()) return &static_keys_[position];
+    position -= static_cast<std::uint32_t>(static_keys_.size());
+    return position < keys_.size() ? &keys_[position] : nullptr;
+  }
+#endif
   // Grows with every set that differs from the last one.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   // For logs: why the last fetch was of no use; "" after a good one. Holds names and numbers, never a value.

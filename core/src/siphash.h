@@ -1,7 +1,7 @@
 // SipHash-2-4 with 128 bits of output: a keyed hash of short text (Aumasson and Bernstein, "SipHash: a fast short-input PRF").
 //
 // Whoever does not know the key can neither compute a hash nor make two texts that share one; so it names entries of a
-// table that an attacker fills, at a fraction of what SHA-256 costs (docs/decisions/0009-token-cache.md).
+// table that an attacker fills, at a fraction of what SHA-256 costs (docs/decisions/0011-token-cache.md).
 #pragma once
 
 #include <array>

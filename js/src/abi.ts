@@ -12,6 +12,9 @@ export type Purpose = keyof typeof purposes;
 export const bodyStates = { whole: 0, overLimit: 1, failed: 2 } as const;
 export type BodyState = keyof typeof bodyStates;
 
+export const verdicts = { valid: 1, invalid: 2, unable: 3 } as const;
+export type Verdict = keyof typeof verdicts;
+
 export const outcomes = { done: 0, handleUnknown: 1, inputMalformed: 2 } as const;
 
 /**
@@ -94,8 +97,16 @@ export interface Authenticated {
   cacheSerial: number;
   user: User;
 }
+export interface VerifySignature {
+  kind: "verifySignature";
+  stepId: bigint;
+  keyHandle: bigint;
+  alg: string;
+  input: Uint8Array<ArrayBuffer>;
+  signature: Uint8Array<ArrayBuffer>;
+}
 /** What the host does next: core/include/postern/step.h. */
-export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated;
+export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated | VerifySignature;
 
 /** Work that belongs to no request. */
 export interface Due { nextAtMs: number; fetches: Fetch[] }
@@ -279,6 +290,14 @@ export function readStep(memory: Memory, ledger: number): Step {
         cacheSlot: reader.word(),
         cacheSerial: reader.word(),
         user: makeUser(reader.text(), reader.text(), reader.texts(), reader.text()),
+      };
+    case 7:
+      return {
+        kind: "verifySignature", stepId,
+        keyHandle: reader.u64(),
+        alg: reader.text(),
+        input: reader.body(),
+        signature: reader.body(),
       };
     default:
       throw new Error(`the core asks for a step of unknown kind ${kind}`);

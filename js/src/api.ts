@@ -14,6 +14,7 @@ export type {
   Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, PresetName, Rule, RuleKey,
   SymmetricKey, Upstream,
 } from "./config.js";
+export type { HostVerifier } from "./verifier.js";
 export type { FetchFunction } from "./fetching.js";
 export { testPolicy } from "./policy-test.js";
 export type { PolicyCase, PolicyObject, PolicyOutcome, PolicyTestReport, PolicyTestResult, PolicyTests } from "./policy-test.js";

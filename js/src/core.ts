@@ -6,19 +6,28 @@ import createGlue, { type Glue } from "./glue.js";
 import {
   abiVersion, bodyStates, Memory, outcomes, purposes, readDue, readRecalledSerial, readRefusal, readStep, writeBody, writeHead,
   writeResponse, writeText,
-  type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type User, type Written,
+  verdicts, type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type User, type Verdict, type Written,
 } from "./abi.js";
+import { webCryptoVerifier, type HostVerifier } from "./verifier.js";
 
 /** Each entry of the package names its own way to the compiled wasm. */
 export type ModuleSource = () => WebAssembly.Module | Promise<WebAssembly.Module>;
 
+let runtimeVerifier: HostVerifier | undefined;
 let moduleSource: ModuleSource | undefined;
 let compiled: WebAssembly.Module | undefined;
 let current: Core | undefined;
 let epochs = 0;
 
-export function useModule(source: ModuleSource): void {
+/** Called by each entry of the package: its wasm, and the verifier that was measured to be the fastest there. */
+export function useModule(source: ModuleSource, verifier: HostVerifier = webCryptoVerifier): void {
   moduleSource ??= source;
+  runtimeVerifier ??= verifier;
+}
+
+/** What `verifier: "host"` stands for. */
+export function verifierOfRuntime(): HostVerifier {
+  return runtimeVerifier ?? webCryptoVerifier;
 }
 
 /** The instance in use. Nobody waits for an instance that another request is making. */
@@ -103,6 +112,16 @@ export class Core {
 
   createGate(config: string, environment: string[]): ReturnType<Glue["createGate"]> {
     return this.#call(() => this.#glue.createGate(config, environment));
+  }
+
+  /** From now on the gate's exchanges ask about signatures of these algorithms. */
+  useHostVerifier(gate: number, algorithms: readonly string[]): void {
+    this.#call(() => this.#glue.useHostVerifier(gate, algorithms));
+  }
+
+  /** The public key of a handle, as the text of a JWK. */
+  keyJwk(gate: number, keyHandle: bigint): string {
+    return this.#call(() => this.#glue.keyJwk(gate, keyHandle));
   }
 
   closeGate(gate: number): void {
@@ -210,6 +229,10 @@ export class Core {
       const { words, textBytes, bodyBytes } = this.#response(response);
       this.#check(this.#glue._postern_give_fetch(gate, fetchId, words, textBytes, bodyBytes, now));
     });
+  }
+
+  giveVerdict(exchange: number, stepId: bigint, verdict: Verdict, now: number): void {
+    this.#call(() => this.#check(this.#glue._postern_give_verdict(exchange, stepId, verdicts[verdict], now)));
   }
 
   fail(exchange: number, stepId: bigint): void {

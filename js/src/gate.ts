@@ -3,12 +3,13 @@
 // The loop decides nothing. It carries out what the core asks for and gives back what came of it; where it
 // cannot, the answer is 500 and nothing is forwarded (invariant fail-closed).
 import {
-  bodyBytesMax, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type Wait,
+  bodyBytesMax, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type VerifySignature, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
-import { Core, CoreRefused, CoreTrapped, currentCore, type UserTable } from "./core.js";
+import { Core, CoreRefused, CoreTrapped, currentCore, verifierOfRuntime, type UserTable } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
+import { HostVerification, type HostVerifier } from "./verifier.js";
 import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
 
 export type { User };
@@ -54,6 +55,11 @@ export interface GateOptions {
    * What it throws is told to `onWarning`, once, and changes no answer.
    */
   keyStore?: KeyStore;
+  /**
+   * Who verifies RSA signatures. `"host"`, the default: the runtime's own, which is faster (`node:crypto` or `crypto.subtle`).
+   * `"portable"`: the core. Or a verifier of the program's. Everything else about a token is always the core's.
+   */
+  verifier?: "host" | "portable" | HostVerifier;
   /** Told of every warning about the configuration, and when the key store fails. Default: `console.warn`, each once. */
   onWarning?: (warning: string) => void;
 }
@@ -125,13 +131,15 @@ interface Seat {
   /** Whether the core has its random key, and so a cache of verified tokens. */
   seeded: boolean;
   users: UserTable;
+  /** Where the program or the runtime verifies RSA signatures in place of the core. */
+  verification: HostVerification | undefined;
   /** How often the key store may still be read; 0 once it answered, or keys were fetched without it. */
   storeReadsLeft: number;
   /** Of the keys that the store was last given. */
   keysVersion: number;
 }
 
-const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: [], storeReadsLeft: storeReadsMax, keysVersion: 0 });
+const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: [], verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0 });
 
 /** Inside a request: workerd has no randomness at global scope. */
 function seedOnce(seat: Seat): void {
@@ -194,6 +202,7 @@ export class Gate {
     this.#now = options.now ?? (() => Date.now());
     this.upstreamUrl = upstreamUrl;
     this.warnings = warnings;
+    this.#setUp(seat);
   }
 
   /**
@@ -274,6 +283,9 @@ export class Gate {
             break;
           case "wait":
             await this.#wait(step, signalOf(request));
+            break;
+          case "verifySignature":
+            await this.#verify(seat, exchange, step);
             break;
           case "authenticated":
             if (step.cacheSerial !== 0) seat.users[step.cacheSlot] = { serial: step.cacheSerial, user: step.user };
@@ -366,6 +378,22 @@ export class Gate {
     this.#seat.core.closeGate(this.#seat.handle);
   }
 
+  /** Has a signature verified outside the core, and tells it what came of it. */
+  async #verify(seat: Seat, exchange: number, step: VerifySignature): Promise<void> {
+    const { core, handle, verification } = seat;
+    const verdict = (await verification?.verdict(step, () => core.keyJwk(handle, step.keyHandle))) ?? "unable";
+    core.giveVerdict(exchange, step.stepId, verdict, this.#now());
+  }
+
+  /** A gate that was just made in this instance. */
+  #setUp(seat: Seat): void {
+    const named = this.#options.verifier ?? "host";
+    if (named === "portable") return;
+    const verifier = named === "host" ? verifierOfRuntime() : named;
+    seat.verification = new HostVerification(verifier, (fault) => warn(fault, this.#options));
+    seat.core.useHostVerifier(seat.handle, verifier.algorithms);
+  }
+
   #seatAtHand(): Seat | undefined {
     return this.#closed || this.#seat.core.dead ? undefined : this.#seat;
   }
@@ -379,6 +407,7 @@ export class Gate {
       const made = core.createGate(this.#config, this.#environment);
       if (made.error !== undefined) throw new ConfigError(made.error);
       this.#seat = newSeat(core, made.handle);
+      this.#setUp(this.#seat);
       this.#dueAtMs = 0;
     }
     return this.#seat;
@@ -411,6 +440,9 @@ export class Gate {
             break;
           case "wait":
             await this.#wait(step, signal);
+            break;
+          case "verifySignature":
+            await this.#verify(seat, exchange, step);
             break;
           case "forward": {
             if (step.reply === "pass") {

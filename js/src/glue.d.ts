@@ -13,6 +13,7 @@ export interface RawExports {
   _postern_give_reply(
     exchange: number, stepId: bigint, words: number, textBytes: number, bodyBytes: number, now: number,
   ): number;
+  _postern_give_verdict(exchange: number, stepId: bigint, verdict: number, now: number): number;
   _postern_fail(exchange: number, stepId: bigint): number;
   _postern_give_fetch(
     gate: number, fetchId: bigint, words: number, textBytes: number, bodyBytes: number, now: number,
@@ -32,6 +33,8 @@ export interface Bindings {
     | { handle: number; upstreamUrl: string; warnings: string[]; error?: undefined }
     | { error: { line: number; column: number; path: string; message: string } };
   closeGate(gate: number): void;
+  useHostVerifier(gate: number, algorithms: readonly string[]): void;
+  keyJwk(gate: number, keyHandle: bigint): string;
   exportKeys(gate: number): string;
   importKeys(gate: number, text: string, now: number): number;
   keysVersion(gate: number): number;

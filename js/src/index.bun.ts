@@ -1,5 +1,6 @@
 import { useModule } from "./core.js";
+import { nodeVerifier } from "./verifier-node.js";
 import { load } from "./load-bun.js";
 
-useModule(load);
+useModule(load, nodeVerifier);
 export * from "./api.js";

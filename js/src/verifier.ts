@@ -3,6 +3,7 @@
 // Everything around the signature stays in the core: which key, whether it is sound, the algorithm, every check before and
 // after. What is asked here is one question, and only the literal `true` is a yes. A verifier that throws, takes too long or
 // answers something else is not believed: the core then verifies by itself.
+import { type Verdict, type VerifySignature } from "./abi.js";
 import { testInput, testKey, testSignatures } from "./verifier-test.js";
 import { withinTime } from "./fetching.js";
 
@@ -33,17 +34,6 @@ export const webCryptoVerifier: HostVerifier = {
 
 const webName = (alg: string): string => (alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5");
 
-/** What came of the question: `unable` leaves it to the core. */
-export type Verdict = "valid" | "invalid" | "unable";
-
-/** A signature to be verified, as the core hands it out. */
-export interface Question {
-  keyHandle: bigint;
-  alg: string;
-  input: Uint8Array<ArrayBuffer>;
-  signature: Uint8Array<ArrayBuffer>;
-}
-
 // A verification takes a tenth of a millisecond; a runtime that takes this long is stuck.
 const timeLimitMs = 2_000;
 // 16 issuers with 64 keys each, the most there can be of one generation.
@@ -54,7 +44,8 @@ export class HostVerification {
   readonly #verifier: HostVerifier;
   readonly #told: (fault: string) => void;
   // Keys, never promises of keys: in workerd a promise of one request's may never settle in another.
-  readonly #keys = new Map<bigint, unknown>();
+  // By algorithm and handle: WebCrypto's keys are for one hash.
+  readonly #keys = new Map<string, unknown>();
   readonly #tested = new Map<string, boolean>();
 
   /** `told`: of an algorithm that failed its test, once each. */
@@ -64,11 +55,11 @@ export class HostVerification {
   }
 
   /** `jwk`: gives the public key of the question's handle, as text. Never rejects. */
-  async verdict(question: Question, jwk: () => string): Promise<Verdict> {
+  async verdict(question: VerifySignature, jwk: () => string): Promise<Verdict> {
     try {
       const { alg } = question;
       if (!(this.#tested.get(alg) ?? (await this.#test(alg)))) return "unable";
-      const key = this.#keys.get(question.keyHandle) ?? (await this.#import(question, jwk()));
+      const key = this.#keys.get(`${alg} ${question.keyHandle}`) ?? (await this.#import(question, jwk()));
       const answer = this.#verifier.verify(key, alg, question.input, question.signature) as unknown;
       const said = answer instanceof Promise ? await withinTime<unknown>(timeLimitMs, answer) : answer;
       return said === true ? "valid" : said === false ? "invalid" : "unable";
@@ -77,11 +68,11 @@ export class HostVerification {
     }
   }
 
-  async #import({ keyHandle, alg }: Question, jwk: string): Promise<unknown> {
+  async #import({ keyHandle, alg }: VerifySignature, jwk: string): Promise<unknown> {
     const key = await withinTime(timeLimitMs, Promise.resolve(this.#verifier.importKey(JSON.parse(jwk) as JsonWebKey, alg)));
     // Handles of a set that was replaced are never asked for again; the oldest goes first.
     if (this.#keys.size >= keysMax) this.#keys.delete(this.#keys.keys().next().value!);
-    this.#keys.set(keyHandle, key);
+    this.#keys.set(`${alg} ${keyHandle}`, key);
     return key;
   }
 

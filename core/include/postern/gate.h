@@ -49,6 +49,11 @@ class Exchange {
   virtual void give(std::uint64_t step_id, BodyResult body, Time now) = 0;
   virtual void give(std::uint64_t step_id, IncomingResponse reply, Time now) = 0;
 
+#ifdef POSTERN_WASM
+  // For a VerifySignature.
+  virtual void give(std::uint64_t step_id, SignatureVerdict verdict, Time now) = 0;
+#endif
+
   // The host could not carry out the step: the exchange ends in 500.
   virtual void fail(std::uint64_t step_id) = 0;
 };
@@ -83,6 +88,14 @@ class Gate {
     std::uint32_t serial;
   };
   [[nodiscard]] std::optional<Recalled> recall(std::string_view authorization, Time now);
+
+#ifdef POSTERN_WASM
+  // From now on exchanges ask the host about signatures of these algorithms (RSA ones; others are ignored). Called by host
+  // code alone: the configuration cannot name a verifier, only forbid one (`"verifier": "portable"`).
+  void use_host_verifier(const std::vector<std::string>& algorithms);
+  // The public key of a VerifySignature as a JWK; "" for a handle that no key has (any more).
+  [[nodiscard]] std::string key_jwk(std::uint64_t key_handle) const;
+#endif
 
   // The answer to a Fetch, whoever carried it. An unknown or already answered id is dropped.
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);

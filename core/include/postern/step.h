@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -71,9 +72,30 @@ struct Authenticated {
   std::uint32_t cache_serial = 0;
 };
 
+#ifdef POSTERN_WASM
+// Verify a signature: where the host program has named a verifier of its own (Gate::use_host_verifier). The answer goes to
+// Exchange::give(step_id, SignatureVerdict). There is no such step natively (invariant no-unverified).
+struct VerifySignature {
+  std::uint64_t key_handle = 0;  // one RSA key of one set: what the host imported for it holds for good (Gate::key_jwk)
+  std::string_view alg;          // a name of RFC 7518
+  std::string input;
+  std::string signature;  // as long as the key's modulus
+};
+
+enum class SignatureVerdict : std::uint8_t {
+  valid,
+  invalid,
+  unable,  // the host does not know: the core verifies by itself
+};
+#endif
+
 struct Step {
   std::uint64_t step_id = 0;
+#ifdef POSTERN_WASM
+  std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated, VerifySignature> action;
+#else
   std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated> action;
+#endif
 };
 
 // The client's body, or why there is none.
