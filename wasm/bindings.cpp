@@ -17,6 +17,7 @@
 #include "postern/error.h"
 #include "postern/gate.h"
 #include "postern/policy_test.h"
+#include "postern/route_list.h"
 
 namespace postern {
 namespace {
@@ -62,7 +63,8 @@ val create_gate(const std::string& config, const val& environment) {
 
 // Gate::use_host_verifier; the handle of a closed gate is ignored.
 void use_host_verifier(std::uint32_t gate_handle, const val& algorithms) {
-  if (Gate* gate = instance().gates.find(gate_handle)) gate->use_host_verifier(emscripten::vecFromJSArray<std::string>(algorithms));
+  if (Gate* gate = instance().gates.find(gate_handle))
+    gate->use_host_verifier(emscripten::vecFromJSArray<std::string>(algorithms));
 }
 
 // Gate::key_jwk; empty when the gate's handle is unknown too.
@@ -181,4 +183,5 @@ EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("filterMatches", &postern::filter_matches);
   emscripten::function("testPolicy", &postern::play_policy_tests);
   emscripten::function("errors", &postern::errors);
+  emscripten::function("routeList", &postern::route_list_json);
 }

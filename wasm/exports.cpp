@@ -411,9 +411,10 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_verdict(std::uint32_t exchange, 
                                                         double now) {
   OpenExchange* open = instance().exchanges.find(exchange);
   if (open == nullptr) return result(Outcome::handle_unknown);
-  const SignatureVerdict said = verdict == static_cast<std::uint32_t>(abi::SignatureVerdict::valid)     ? SignatureVerdict::valid
-                                : verdict == static_cast<std::uint32_t>(abi::SignatureVerdict::invalid) ? SignatureVerdict::invalid
-                                                                                                        : SignatureVerdict::unable;
+  const SignatureVerdict said = verdict == static_cast<std::uint32_t>(abi::SignatureVerdict::valid) ? SignatureVerdict::valid
+                                : verdict == static_cast<std::uint32_t>(abi::SignatureVerdict::invalid)
+                                    ? SignatureVerdict::invalid
+                                    : SignatureVerdict::unable;
   open->exchange->give(step_id, said, time_of(now));
   return result(Outcome::done);
 }

@@ -286,8 +286,8 @@ std::optional<RsaNumbers> export_rsa(const Key& key) {
   RsaNumbers out;
   out.modulus.resize(mbedtls_rsa_get_len(&key.state().rsa));
   out.exponent.resize(8);  // import_rsa takes no longer ones
-  if (mbedtls_rsa_export_raw(&key.state().rsa, reinterpret_cast<unsigned char*>(out.modulus.data()), out.modulus.size(), nullptr, 0,
-                             nullptr, 0, nullptr, 0, reinterpret_cast<unsigned char*>(out.exponent.data()),
+  if (mbedtls_rsa_export_raw(&key.state().rsa, reinterpret_cast<unsigned char*>(out.modulus.data()), out.modulus.size(), nullptr,
+                             0, nullptr, 0, nullptr, 0, reinterpret_cast<unsigned char*>(out.exponent.data()),
                              out.exponent.size()) != 0) {
     return std::nullopt;
   }

@@ -51,7 +51,8 @@ std::string Gate::key_jwk(std::uint64_t key_handle) const {
   const Jwk* key = state_->find_key(key_handle);
   const auto numbers = key == nullptr ? std::nullopt : crypto::export_rsa(key->key);
   if (!numbers) return {};
-  return R"({"kty":"RSA","n":")" + base64url::encode(numbers->modulus) + R"(","e":")" + base64url::encode(numbers->exponent) + "\"}";
+  return R"({"kty":"RSA","n":")" + base64url::encode(numbers->modulus) + R"(","e":")" + base64url::encode(numbers->exponent) +
+         "\"}";
 }
 #endif
 

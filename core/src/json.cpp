@@ -119,7 +119,8 @@ bool is_out_of_range(std::string_view token) {
   return number.digits >= infinite_from.substr(0, infinite_from.find_last_not_of('0') + 1);
 }
 
-// By name, and members of one name as they stand. A heap, since it is a tenth of std::sort's code and no slower than it has to be.
+// By name, and members of one name as they stand. A heap, since it is a tenth of std::sort's code and no slower than it has to
+// be.
 void sort_by_name(std::vector<const Member*>& members) {
   const auto before = [](const Member* a, const Member* b) {
     const int order = a->first.compare(b->first);

@@ -76,6 +76,7 @@ struct Field {
 enum class QueryKind : std::uint8_t {
   integer,
   boolean,
+  only_false,  // what SDKs send unasked, and nobody may switch on
   word,
   words,      // may be repeated
   text,       // any text; sent on percent-encoded
@@ -89,8 +90,8 @@ struct QueryParameter {
 
 struct Route {
   std::string_view method;  // GET rows answer HEAD too
-  std::string_view
-      path;  // segments; {thread_id}, {run_id}, {checkpoint_id}, {assistant_id}, {cron_id}, {graph_id}, {namespace}, {file}
+  std::string_view path;  // segments; {thread_id}, {run_id}, {checkpoint_id}, {assistant_id}, {cron_id}, {graph_id}, {namespace},
+                          // {file}, {operation_id}
   Resource resource;
   Action action;
   Treatment treatment;

@@ -18,4 +18,6 @@ export type { HostVerifier } from "./verifier.js";
 export type { FetchFunction } from "./fetching.js";
 export { testPolicy } from "./policy-test.js";
 export type { PolicyCase, PolicyObject, PolicyOutcome, PolicyTestReport, PolicyTestResult, PolicyTests } from "./policy-test.js";
+export { langgraphRoutes } from "./routes.js";
+export type { LangGraphRoute } from "./routes.js";
 export { JwsError, verifyJws, verifySignature } from "./verify.js";

@@ -53,6 +53,8 @@ export interface Bindings {
   testPolicy(tests: string, config: string): { results: string[]; error?: undefined } | { error: ArgumentFault };
   /** The error list: a line each, code, status and sentence with tabs between. */
   errors(): string;
+  /** The route table as JSON text; postern/route_list.h has its form. */
+  routeList(): string;
 }
 
 export type Glue = RawExports & Bindings;

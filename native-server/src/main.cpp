@@ -20,6 +20,7 @@
 #include "policy_test_report.h"
 #include "postern/gate.h"
 #include "postern/policy_test.h"
+#include "routes_command.h"
 #include "serve.h"
 
 #ifndef POSTERN_VERSION
@@ -149,6 +150,8 @@ int run(const Options& options) {
       if (!load(options)) return status_wrong_input;
       std::printf("%s: ok\n", options.config_file.c_str());
       return 0;
+    case Command::routes:
+      return print_routes(options.routes_as_json);
     case Command::explain:
       return explain(options);
     case Command::test:

@@ -146,6 +146,9 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
   test->add_option("FILE", options.tests_file, "The tests (docs/policy-tests.md); - is stdin")->required();
   test->add_option("--config", options.config_file, "Another configuration than the one the tests name")->type_name("FILE");
   test->add_flag("--json", options.json, "Print a line of JSON for each case");
+  CLI::App* routes =
+      app.add_subcommand("routes", "Print the LangGraph routes: under which rule each is, what it takes, what is denied");
+  routes->add_flag("--json", options.routes_as_json, "As JSON");
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
@@ -160,6 +163,8 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
     options.command = Command::version;
   } else if (*test) {
     options.command = Command::test;
+  } else if (*routes) {
+    options.command = Command::routes;
   } else if (*check) {
     options.command = Command::check_config;
     options.config_file = file;

@@ -8,7 +8,7 @@
 
 namespace postern::native {
 
-enum class Command : std::uint8_t { serve, explain, check_config, test, version };
+enum class Command : std::uint8_t { serve, explain, check_config, routes, test, version };
 
 struct Options {
   Command command = Command::serve;
@@ -27,6 +27,8 @@ struct Options {
   // test
   std::string tests_file;
   bool json = false;
+  // routes
+  bool routes_as_json = false;
 };
 
 // What main is to do at once: 0 after --help, 2 after a mistake (which was printed).

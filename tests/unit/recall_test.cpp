@@ -30,11 +30,12 @@ struct Rig {
     return R"({"issuer":"https://idp.example","audience":"agents","jwks_uri":"https://idp.example/jwks","max_age_seconds":600})";
   }
   // Good from a minute before `start` to a minute after, with five seconds of leeway.
-  static std::string bearer(const SigningKey& key, const std::string& subject = "alice", std::string_view issuer = "https://idp.example") {
+  static std::string bearer(const SigningKey& key, const std::string& subject = "alice",
+                            std::string_view issuer = "https://idp.example") {
     const std::int64_t now = start.unix_ms / 1000;
     return "Bearer " + testing::sign(testing::header_for(key),
-                                     R"({"iss":")" + std::string(issuer) + R"(","aud":"agents","sub":")" + subject + R"(","nbf":)" +
-                                         std::to_string(now - 60) + R"(,"exp":)" + std::to_string(now + 60) + "}",
+                                     R"({"iss":")" + std::string(issuer) + R"(","aud":"agents","sub":")" + subject +
+                                         R"(","nbf":)" + std::to_string(now - 60) + R"(,"exp":)" + std::to_string(now + 60) + "}",
                                      key);
   }
   static std::unique_ptr<Exchange> open(Gate& gate, std::string_view authorization, Time now) {
@@ -45,7 +46,8 @@ struct Rig {
   static std::string who(Gate& gate, std::string_view authorization, Time now = start) {
     const Step step = open(gate, authorization, now)->next(now);
     if (const auto* done = std::get_if<Authenticated>(&step.action)) return done->user.identity;
-    if (const auto* refused = std::get_if<Respond>(&step.action)) return refused->error ? std::string(name(*refused->error)) : "?";
+    if (const auto* refused = std::get_if<Respond>(&step.action))
+      return refused->error ? std::string(name(*refused->error)) : "?";
     return "step";
   }
   // Gives the issuer's keys to whatever fetch `gate` asks for to judge `authorization`.
@@ -266,8 +268,8 @@ TEST(Recall, TheConfigurationIsChecked) {
   };
   EXPECT_EQ(fault("{}"), "");
   EXPECT_EQ(fault(R"({"bytes_max":2147483648})"), "");
-  for (const char* wrong : {"true", "[]", "5", R"({"bytes":1})", R"({"bytes_max":-1})", R"({"bytes_max":2147483649})",
-                            R"({"bytes_max":"8 MiB"})"}) {
+  for (const char* wrong :
+       {"true", "[]", "5", R"({"bytes":1})", R"({"bytes_max":-1})", R"({"bytes_max":2147483649})", R"({"bytes_max":"8 MiB"})"}) {
     EXPECT_NE(fault(wrong), "") << wrong;
   }
 }
