@@ -188,6 +188,7 @@ const parts = {
   hosts: { what: "the same requests through both hosts, recorded upstream", needs: ["dev", "js"], go: () => nodeTest(["tests/hosts/both.test.mjs"], { env: binary }) },
   attacks: { what: "the attack list, through the npm package and the native server", needs: ["dev", "js"], go: () => nodeTest(["tests/attacks"], { env: binary }) },
   jose: { what: "accept and refuse like jose, but for listed exceptions", needs: ["js"], go: () => nodeTest(["tests/differential"]) },
+  routes: { what: "every route of both LangGraph servers has a row; bob on alice's things, row by row", needs: ["js"], go: () => nodeTest(["tests/langgraph/routes.test.mjs"], { timeoutSeconds: 180 }) },
   filters: { what: "filters as PostgreSQL, SQLite, LangGraph and Cerbos take them, against the core", needs: ["js"], go: () => nodeTest(["tests/filters"]) },
   keys: { what: "the key engine over real HTTP, in both hosts", needs: ["dev", "js"], go: () => nodeTest(["tests/hosts/keys.test.mjs"], { env: binary }) },
   fuzz: { what: "the fuzz targets, ten seconds each", needs: ["fuzz"], go: () => fuzz(10) },

@@ -16,6 +16,7 @@
 #include "postern/config.h"
 #include "postern/error.h"
 #include "postern/gate.h"
+#include "postern/route_list.h"
 
 namespace postern {
 namespace {
@@ -155,4 +156,5 @@ EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("filterFor", &postern::filter_for);
   emscripten::function("filterMatches", &postern::filter_matches);
   emscripten::function("errors", &postern::errors);
+  emscripten::function("routeList", &postern::route_list_json);
 }

@@ -281,11 +281,17 @@ constexpr std::array routes = {
     Route{"POST", "/mcp", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
     Route{"DELETE", "/mcp", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
     Route{"POST", "/a2a/{assistant_id}", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
+    Route{"GET", "/a2a/{assistant_id}", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
+    Route{"DELETE", "/a2a/{assistant_id}", R::threads, A::create_run, T::denied, {}, {}, false, why_other_protocol},
     Route{"GET", "/a2a/{assistant_id}/.well-known/agent-card.json", R::assistants, A::read, T::denied, {}, {}, false, why_other_protocol},
     Route{"GET", "/a2a/{assistant_id}/.well-known/agent.json", R::assistants, A::read, T::denied, {}, {}, false, why_other_protocol},
     Route{"GET", "/.well-known/agent-card.json", R::assistants, A::read, T::denied, {}, {}, false, why_other_protocol},
     Route{"GET", "/profile", R::threads, A::read, T::denied, {}, {}, false, why_internal},
     Route{"POST", "/internal/truncate", R::threads, A::delete_, T::denied, {}, {}, false, why_internal},
+    Route{"GET", "/internal/debug/thread/{thread_id}", R::threads, A::read, T::denied, {}, {}, false, why_internal},
+    Route{"GET", "/deploy", R::threads, A::read, T::denied, {}, {}, false, why_internal},
+    Route{"POST", "/deploy", R::threads, A::create, T::denied, {}, {}, false, why_internal},
+    Route{"GET", "/deploy/{operation_id}/stream", R::threads, A::read, T::denied, {}, {}, false, why_internal},
     // clang-format on
 };
 
@@ -342,7 +348,7 @@ bool fits_place(std::string_view place, std::string_view segment, RouteMatch& ma
   if (place == "{checkpoint_id}") return is_uuid(segment);
   if (place == "{assistant_id}") return (is_uuid(segment) || is_graph_name(segment)) && (match.assistant_id = segment, true);
   if (place == "{graph_id}") return is_graph_name(segment);
-  if (place == "{namespace}" || place == "{file}") return is_plain_word(segment);
+  if (place == "{namespace}" || place == "{file}" || place == "{operation_id}") return is_plain_word(segment);
   return false;
 }
 

@@ -15,4 +15,6 @@ export type {
   SymmetricKey, Upstream,
 } from "./config.js";
 export type { FetchFunction } from "./fetching.js";
+export { langgraphRoutes } from "./routes.js";
+export type { LangGraphRoute } from "./routes.js";
 export { JwsError, verifyJws, verifySignature } from "./verify.js";

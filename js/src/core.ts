@@ -131,6 +131,10 @@ export class Core {
     return this.#call(() => this.#glue.explain(gate, method, target, headers, body, now));
   }
 
+  routeList(): string {
+    return this.#call(() => this.#glue.routeList());
+  }
+
   filterFor(...question: Parameters<Glue["filterFor"]>): ReturnType<Glue["filterFor"]> {
     return this.#call(() => this.#glue.filterFor(...question));
   }

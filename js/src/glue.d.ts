@@ -47,6 +47,8 @@ export interface Bindings {
   ): { matches: boolean; error?: undefined } | { error: ArgumentFault };
   /** The error list: a line each, code, status and sentence with tabs between. */
   errors(): string;
+  /** The route table as JSON text; postern/route_list.h has its form. */
+  routeList(): string;
 }
 
 export type Glue = RawExports & Bindings;

@@ -14,6 +14,7 @@
 #include "io.h"
 #include "options.h"
 #include "postern/gate.h"
+#include "routes_command.h"
 #include "serve.h"
 
 #ifndef POSTERN_VERSION
@@ -106,6 +107,8 @@ int run(const Options& options) {
       if (!load(options)) return status_wrong_input;
       std::printf("%s: ok\n", options.config_file.c_str());
       return 0;
+    case Command::routes:
+      return print_routes(options.routes_as_json);
     case Command::explain:
       return explain(options);
     case Command::serve: {

@@ -8,7 +8,7 @@
 
 namespace postern::native {
 
-enum class Command : std::uint8_t { serve, explain, check_config, version };
+enum class Command : std::uint8_t { serve, explain, check_config, routes, version };
 
 struct Options {
   Command command = Command::serve;
@@ -23,6 +23,9 @@ struct Options {
   std::string path;
   std::string token_file;
   std::string body_file;
+
+  // routes
+  bool routes_as_json = false;
 };
 
 // What main is to do at once: 0 after --help, 2 after a mistake (which was printed).
