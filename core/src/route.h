@@ -89,9 +89,8 @@ struct QueryParameter {
 
 struct Route {
   std::string_view method;  // GET rows answer HEAD too
-  std::string_view
-      path;  // segments; {thread_id}, {run_id}, {checkpoint_id}, {assistant_id}, {cron_id}, {graph_id}, {namespace}, {file},
-             // {operation_id}
+  std::string_view path;  // segments; {thread_id}, {run_id}, {checkpoint_id}, {assistant_id}, {cron_id}, {graph_id}, {namespace},
+                          // {file}, {operation_id}
   Resource resource;
   Action action;
   Treatment treatment;

@@ -142,7 +142,8 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
   CLI::App* check = app.add_subcommand("check-config", "Read a configuration file and say what is wrong with it");
   check->add_option("FILE", file, "The configuration file")->required();
 
-  CLI::App* routes = app.add_subcommand("routes", "Print the LangGraph routes: under which rule each is, what it takes, what is denied");
+  CLI::App* routes =
+      app.add_subcommand("routes", "Print the LangGraph routes: under which rule each is, what it takes, what is denied");
   routes->add_flag("--json", options.routes_as_json, "As JSON");
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
