@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Starts the LangGraph Python server for this folder's graph, without auth, and says when it answers.
+"""Starts the LangGraph Python server for this folder's graph and says when it answers: without auth, or with the handler that
+--auth FILE holds as `auth`. What stands beside that file is copied with it.
 
 The server writes its state into the project folder, so it gets a fresh temporary copy each time: the repository stays clean and
 every start is an empty server.
@@ -46,6 +47,7 @@ def stop(*_: object) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--auth", type=Path)
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     port = options.port or free_port()
@@ -55,8 +57,12 @@ def main() -> int:
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, stop)
     with tempfile.TemporaryDirectory(prefix="postern-agent-python-", ignore_cleanup_errors=True) as folder:
-        for name in ("graph.py", "langgraph.json"):
-            shutil.copy(HERE / name, folder)
+        shutil.copy(HERE / "graph.py", folder)
+        settings = json.loads((HERE / "langgraph.json").read_text())
+        if options.auth:
+            shutil.copytree(options.auth.parent, folder, dirs_exist_ok=True)
+            settings["auth"] = {"path": f"./{options.auth.name}:auth"}
+        (Path(folder) / "langgraph.json").write_text(json.dumps(settings))
         log_path = Path(folder) / "server.log"
         command = [python, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload", "--host", HOST, "--port", str(port)]
         with log_path.open("wb") as log:

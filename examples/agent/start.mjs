@@ -1,16 +1,17 @@
 #!/usr/bin/env node
-// Starts the LangGraph JS server for this folder's graph, without auth, and says when it answers.
+// Starts the LangGraph JS server for this folder's graph and says when it answers: without auth, or with the handler that
+// --auth FILE exports as `auth`. What stands beside that file is copied with it.
 //
 // The CLI writes its state and a .gitignore line into the project folder, so it gets a fresh temporary copy each time: the
 // repository stays clean and every start is an empty server.
 
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { cp, mkdtemp, symlink } from "node:fs/promises";
+import { cp, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
 import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 
@@ -19,7 +20,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const startTimeMsMax = 90_000;
 const host = "127.0.0.1";
 
-const { values } = parseArgs({ options: { port: { type: "string", default: "0" }, verbose: { type: "boolean", default: false } } });
+const { values } = parseArgs({ options: { port: { type: "string", default: "0" }, auth: { type: "string" }, verbose: { type: "boolean", default: false } } });
 const port = Number(values.port) || (await freePort());
 const url = `http://${host}:${port}`;
 
@@ -28,7 +29,12 @@ const require = createRequire(import.meta.url);
 const cli = join(packageFolder("@langchain/langgraph-cli"), "dist/cli/cli.mjs");
 
 await cp(join(here, "graph.mjs"), join(folder, "graph.mjs"));
-await cp(join(here, "langgraph.json"), join(folder, "langgraph.json"));
+const settings = JSON.parse(await readFile(join(here, "langgraph.json"), "utf8"));
+if (values.auth) {
+  await cp(dirname(values.auth), folder, { recursive: true });
+  settings.auth = { path: `./${basename(values.auth)}:auth` };
+}
+await writeFile(join(folder, "langgraph.json"), JSON.stringify(settings));
 await cp(join(here, "package.json"), join(folder, "package.json"));
 // One level above @langchain/langgraph is the folder that holds all packages, hoisted or not.
 await symlink(dirname(dirname(packageFolder("@langchain/langgraph"))), join(folder, "node_modules"));
@@ -79,16 +85,17 @@ child.on("exit", (code) => {
 const deadline = Date.now() + startTimeMsMax;
 while (!(await answers())) {
   if (Date.now() > deadline) {
-    process.stderr.write(`agent: no answer on ${url}/ok\n${log}`);
+    process.stderr.write(`agent: no answer on ${url}/info\n${log}`);
     process.exit(1);
   }
   await new Promise((resolve) => setTimeout(resolve, 150));
 }
 process.stdout.write(`${JSON.stringify({ ready: true, url, pid: child.pid })}\n`);
 
+/** Not /ok: with auth that is 401. */
 async function answers() {
   try {
-    return (await fetch(`${url}/ok`, { signal: AbortSignal.timeout(2_000) })).ok;
+    return (await fetch(`${url}/info`, { signal: AbortSignal.timeout(2_000) })).ok;
   } catch {
     return false;
   }

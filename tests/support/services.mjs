@@ -112,14 +112,14 @@ export function freePort() {
 export const startIssuer = (...more) =>
   startService("issuer", [process.execPath, path("examples/issuer/main.mjs"), "--port", "0", ...more]);
 
-/** The real LangGraph server, without auth of its own. @param {"js" | "python"} kind */
-export async function startAgent(kind = "js", env = {}) {
+/** The real LangGraph server, without auth of its own unless `more` names a handler (--auth FILE). @param {"js" | "python"} kind */
+export async function startAgent(kind = "js", env = {}, more = []) {
   const port = String(await freePort());
   const command =
     kind === "js"
       ? [process.execPath, path("examples/agent/start.mjs"), "--port", port]
       : [process.env.POSTERN_PYTHON || "python3", path("examples/agent-python/start.py"), "--port", port];
-  return startService(`agent-${kind}`, command, { env, timeoutSeconds: 120 });
+  return startService(`agent-${kind}`, [...command, ...more], { env, timeoutSeconds: 120 });
 }
 
 /** @param {"native" | "edge"} kind */
