@@ -73,6 +73,23 @@ std::string_view not_found_text(Resource resource) {
   }
 }
 
+std::string camel_case(std::string_view field) {
+  std::string out;
+  bool upper = false;
+  for (const char c : field) {
+    if (c != '_') out += upper && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    upper = c == '_';
+  }
+  return out;
+}
+
+// The JS SDK sends each run of a batch in its own spelling as well (assistantId beside assistant_id). No server reads that.
+void remove_camel_case(json::Value& run, std::span<const Field> fields) {
+  for (const Field& field : fields) {
+    if (field.name.find('_') != std::string_view::npos) run.remove(camel_case(field.name));
+  }
+}
+
 bool holds(const std::vector<std::string>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
@@ -552,6 +569,7 @@ Flow<Outcome> Enforcement::create_runs() {
   }
   std::vector<std::string> looked_at;
   for (json::Value& run : body_.items()) {
+    remove_camel_case(run, route().body);
     if (auto failure = check(run)) co_return *failure;
     own_metadata(run, decision_);
     run.remove("if_not_exists");

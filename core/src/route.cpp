@@ -186,7 +186,8 @@ constexpr std::array cancel_query = {
 constexpr std::array cancel_many_query = {QueryParameter{"action", QueryKind::word}};
 constexpr std::array graph_query = {QueryParameter{"xray", QueryKind::word}};
 constexpr std::array subgraphs_query = {QueryParameter{"recurse", QueryKind::boolean}};
-// Not delete_threads: it removes threads by their assistant, whoever owns them.
+// It removes threads by their assistant, whoever owns them. The JS SDK says false when it is not asked for.
+constexpr std::array assistant_delete_query = {QueryParameter{"delete_threads", QueryKind::only_false}};
 constexpr std::array store_get_query = {
     QueryParameter{"namespace", QueryKind::namespace_},
     QueryParameter{"key", QueryKind::text},
@@ -263,7 +264,7 @@ constexpr std::array routes = {
     Route{"POST", "/assistants/count", R::assistants, A::search, T::count, assistant_count_fields},
     Route{"GET", "/assistants/{assistant_id}", R::assistants, A::read, T::read_object},
     Route{"PATCH", "/assistants/{assistant_id}", R::assistants, A::update, T::object, assistant_update_fields},
-    Route{"DELETE", "/assistants/{assistant_id}", R::assistants, A::delete_, T::object},
+    Route{"DELETE", "/assistants/{assistant_id}", R::assistants, A::delete_, T::object, {}, assistant_delete_query},
     Route{"GET", "/assistants/{assistant_id}/graph", R::assistants, A::read, T::object, {}, graph_query},
     Route{"GET", "/assistants/{assistant_id}/schemas", R::assistants, A::read, T::object},
     Route{"GET", "/assistants/{assistant_id}/subgraphs", R::assistants, A::read, T::object, {}, subgraphs_query},
@@ -439,6 +440,8 @@ bool fits(QueryKind kind, std::string_view value) {
       return value.size() <= 9 && std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
     case QueryKind::boolean:
       return value == "true" || value == "false" || value == "1" || value == "0" || value == "True" || value == "False";
+    case QueryKind::only_false:
+      return value == "false" || value == "False" || value == "0";
     case QueryKind::word:
     case QueryKind::words:
     case QueryKind::text:

@@ -76,6 +76,7 @@ struct Field {
 enum class QueryKind : std::uint8_t {
   integer,
   boolean,
+  only_false,  // what SDKs send unasked, and nobody may switch on
   word,
   words,      // may be repeated
   text,       // any text; sent on percent-encoded

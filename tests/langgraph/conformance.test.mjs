@@ -25,7 +25,7 @@ const drain = async (events) => {
  * Every method of the SDK's clients, by name, and some again with what an attacker would say. `on` are the things of alice's that
  * the call is about; what alice herself deletes is a set of her own.
  *
- * @type {[string, (client: any, on: import("./world.mjs").Things & { alice: string, made?: any }) => Promise<unknown>][]}
+ * @type {[string, (client: any, on: import("./world.mjs").Things & { alice: string, made?: any }, raw: Function) => Promise<unknown>][]}
  */
 const operations = [
   ["threads.create", (c) => c.threads.create({ metadata: { topic: "x" } })],
@@ -88,17 +88,24 @@ const operations = [
   ["crons.count", (c) => c.crons.count()],
   ["crons.update", (c, on) => c.crons.update(on.crons[0] ?? on.thread, { schedule: "0 1 1 1 *" })],
   ["crons.delete", (c, on) => c.crons.delete(on.crons[0] ?? on.thread)],
+  // Not in the SDK's clients.
+  ["GET /runs/{run_id}/stream", (c, on, raw) => raw("GET", `/runs/${on.run}/stream`)],
+  ["POST /threads/{thread_id}/commands, state.get", (c, on, raw) => raw("POST", `/threads/${on.thread}/commands`, { id: 1, method: "state.get", params: { namespace: [] } })],
+  ["POST /threads/search with x-auth-scheme: langsmith", (c, on, raw) => raw("POST", "/threads/search", {}, { "x-auth-scheme": "langsmith" })],
+  ["POST /internal/truncate, of nothing", (c, on, raw) => raw("POST", "/internal/truncate", {})],
   ["assistants.delete", (c, on) => c.assistants.delete(on.assistant)],
   ["threads.delete", (c, on) => c.threads.delete(on.thread)],
 ];
 
+/** Calls that are a gain for whoever is not alice as soon as they are answered. */
+const triggers = new Set(["runs.wait with the assistant", "GET /runs/{run_id}/stream", "POST /internal/truncate, of nothing"]);
+
 /** What became of a call: the status, and whether a list came back empty. */
-function outcomeOf({ status, text }, fault) {
-  if (status === 0) return "no answer";
+function outcomeOf({ status, text }) {
+  if (status === 0 || status === 499) return "no answer"; // this test's own patience
   if (status >= 300) return String(status);
   if (/^event: error/m.test(text)) return `${status} error event`;
   if (/^\s*(\[\]|\{"items":\[\]\}|\{"namespaces":\[\]\}|0|null|)\s*$/.test(text)) return status === 204 ? "204" : `${status} none`;
-  void fault;
   return String(status);
 }
 
@@ -108,6 +115,8 @@ async function play(side, kind, alice, bob) {
   const spareSecret = canary();
   const things = await furnish(side.send, alice, secret, kind);
   const spare = await furnish(side.send, alice, spareSecret, kind);
+  // Alice has her thread open, as an application has it.
+  await side.send("POST", `/threads/${things.thread}/commands`, { as: alice, body: { id: 1, method: "state.get", params: { namespace: [] } } });
   const who = side.ownAuth ? { as: alice } : {};
   const lookAtAll = () => look(side.past, alice, bob, things, kind, who);
   const results = new Map();
@@ -132,23 +141,31 @@ async function play(side, kind, alice, bob) {
           },
         },
       });
-      let fault;
+      const raw = async (method, path, body, headers = {}) => {
+        const reply = await side.send(method, path, { as, body, headers });
+        Object.assign(last, { status: reply.status, text: reply.text });
+      };
       try {
-        await call(client, { ...on, alice: alice.id });
-      } catch (error) {
-        fault = error; // a refusal; its status was seen
+        await call(client, { ...on, alice: alice.id }, raw);
+      } catch {
+        // a refusal; its status was seen
       }
       const gains = [];
+      // What the reply does not show: her configuration at work, or somebody let in whom nobody knows.
+      if (name !== "alice" && last.status > 0 && last.status < 300 && triggers.has(operation)) gains.push("triggers");
       if (name !== "alice") {
         const hers = [secret, spareSecret, ...idsOf(things), ...idsOf(spare)];
         const asked = [...idsOf(on)];
         // An id that was sent may come back in the text of an error.
         if (hers.some((word) => last.text.includes(word) && !(last.status >= 300 && asked.includes(word)))) gains.push("reads");
-        const now = await lookAtAll();
-        if (now !== seen) gains.push("changes");
-        seen = now;
+        // Nobody's calls are looked at once, after the last of them.
+        if (name === "bob" || operation === operations.at(-1)?.[0]) {
+          const now = await lookAtAll();
+          if (now !== seen) gains.push("changes");
+          seen = now;
+        }
       }
-      results.set(`${name} ${operation}`, { outcome: outcomeOf(last, fault), gains });
+      results.set(`${name} ${operation}`, { outcome: outcomeOf(last), gains });
     }
   }
   return results;

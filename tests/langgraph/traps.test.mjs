@@ -51,12 +51,13 @@ function raw(url, method, target) {
  * @property {string} secret the canary
  * @property {{ url: string, hits: string[] }} listener somebody's server on this machine
  * @property {string} mark unlike any other text
+ * @property {string} [victim] @property {string} [waiting] @property {string} [assistant] what `prepare` made
  *
  * @typedef {object} Trap
  * @property {string} name
  * @property {(place: Place) => Promise<any>} attack gives the reply
  * @property {(place: Place, reply: any) => Promise<boolean> | boolean} harm whether it did what it should not
- * @property {(place: Place, calls: import("./startGate").Call[], reply: any) => void} [mended] where the gate lets it pass, made
+ * @property {(place: Place, calls: import("./world.mjs").Call[], reply: any) => void} [mended] where the gate lets it pass, made
  *           harmless: what must be so. Otherwise it is refused, and only looks reach the server.
  * @property {(place: Place) => Promise<void>} [prepare] past the gate
  */
@@ -134,8 +135,8 @@ const traps = [
       // The create that the server refuses is the one that decides.
       assert.deepEqual(calls.map((call) => `${call.method} ${call.target} ${call.status}`), ["POST /threads/search 200", "POST /threads 409"]);
     } },
-  { name: "checkpoint.thread_id on a state of one's own", ...onHerThread(({ send, own, things }) => send("POST", `/threads/${own}/state`, { body: { values: input, as_node: "answer", checkpoint: { thread_id: things.thread } } })) },
-  { name: "checkpoint.thread_id on a run of one's own", ...onHerThread(({ send, own, things }) => send("POST", `/threads/${own}/runs/wait`, { body: { ...run, checkpoint: { thread_id: things.thread } } })) },
+  { name: "checkpoint.thread_id on a state of one's own", ...onHerThread(({ send, own, things }) => send("POST", `/threads/${own}/state`, { body: { values: input, as_node: "answer", checkpoint: { thread_id: things.thread, checkpoint_id: things.checkpoint, checkpoint_ns: "" } } })) },
+  { name: "checkpoint.thread_id on a run of one's own", ...onHerThread(({ send, own, things }) => send("POST", `/threads/${own}/runs/wait`, { body: { ...run, checkpoint: { thread_id: things.thread, checkpoint_id: things.checkpoint, checkpoint_ns: "" } } })) },
   { name: "configurable.thread_id on a run of one's own", ...onHerThread(({ send, own, things }) => send("POST", `/threads/${own}/runs/wait`, { body: { ...run, config: { configurable: { thread_id: things.thread } } } })) },
   {
     name: "checkpoint.thread_id when reading a checkpoint",
@@ -191,11 +192,12 @@ const traps = [
   {
     name: "cancelling runs by their status",
     prepare: async (place) => {
-      const waiting = await place.past("POST", `/threads/${place.things.thread}/runs`, { body: { ...run, after_seconds: 600, multitask_strategy: "enqueue" } });
+      place.victim = (await place.past("POST", "/threads", { body: { metadata: { owner: place.alice.id } } })).json.thread_id;
+      const waiting = await place.past("POST", `/threads/${place.victim}/runs`, { body: { ...run, after_seconds: 600 } });
       place.waiting = waiting.json?.run_id;
     },
     attack: ({ send }) => send("POST", "/runs/cancel", { body: { status: "pending" } }),
-    harm: (place, reply) => reply.status < 300 && soon(async () => (await place.past("GET", `/threads/${place.things.thread}/runs/${place.waiting}`)).json?.status !== "pending"),
+    harm: (place, reply) => reply.status < 300 && soon(async () => (await place.past("GET", `/threads/${place.victim}/runs/${place.waiting}`)).json?.status !== "pending"),
   },
   {
     name: "streaming somebody's run without its thread",

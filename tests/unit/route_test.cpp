@@ -15,7 +15,7 @@ std::string with_ids(std::string_view path) {
     const std::size_t at = out.find(id);
     if (at != std::string::npos) out.replace(at, std::string_view(id).size(), uuid);
   }
-  for (const char* word : {"{graph_id}", "{namespace}", "{file}"}) {
+  for (const char* word : {"{graph_id}", "{namespace}", "{file}", "{operation_id}"}) {
     const std::size_t at = out.find(word);
     if (at != std::string::npos) out.replace(at, std::string_view(word).size(), "agent");
   }
