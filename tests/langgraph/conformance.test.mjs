@@ -92,13 +92,15 @@ const operations = [
   ["GET /runs/{run_id}/stream", (c, on, raw) => raw("GET", `/runs/${on.run}/stream`)],
   ["POST /threads/{thread_id}/commands, state.get", (c, on, raw) => raw("POST", `/threads/${on.thread}/commands`, { id: 1, method: "state.get", params: { namespace: [] } })],
   ["POST /threads/search with x-auth-scheme: langsmith", (c, on, raw) => raw("POST", "/threads/search", {}, { "x-auth-scheme": "langsmith" })],
-  ["POST /internal/truncate, of nothing", (c, on, raw) => raw("POST", "/internal/truncate", {})],
   ["assistants.delete", (c, on) => c.assistants.delete(on.assistant)],
   ["threads.delete", (c, on) => c.threads.delete(on.thread)],
 ];
 
+/** Comes last, because of what it does. */
+const truncate = "POST /internal/truncate";
+
 /** Calls that are a gain for whoever is not alice as soon as they are answered. */
-const triggers = new Set(["runs.wait with the assistant", "GET /runs/{run_id}/stream", "POST /internal/truncate, of nothing"]);
+const triggers = new Set(["runs.wait with the assistant", "GET /runs/{run_id}/stream", truncate]);
 
 /** What became of a call: the status, and whether a list came back empty. */
 function outcomeOf({ status, text }) {
@@ -167,6 +169,10 @@ async function play(side, kind, alice, bob) {
       }
       results.set(`${name} ${operation}`, { outcome: outcomeOf(last), gains });
     }
+  }
+  for (const [name, as] of /** @type {const} */ ([["nobody", nobody], ["forged", forger(alice)], ["bob", bob], ["alice", alice]])) {
+    const reply = await side.send("POST", "/internal/truncate", { as, body: {} });
+    results.set(`${name} ${truncate}`, { outcome: outcomeOf(reply), gains: name !== "alice" && reply.status < 300 ? ["triggers"] : [] });
   }
   return results;
 }
