@@ -10,9 +10,11 @@ export type ErrorCode =
   | "token_not_yet_valid" | "token_issued_in_future" | "token_kind_not_allowed" | "claim_mismatch"
   | "identity_malformed"
   | "method_not_allowed" | "target_malformed" | "route_unknown" | "route_denied" | "policy_denied"
+  | "scope_insufficient"
   | "query_not_accepted" | "body_malformed" | "body_too_large" | "body_encoding_unsupported"
   | "field_not_accepted" | "field_malformed" | "assistant_not_allowed" | "filter_not_enforceable"
-  | "object_unknown" | "object_exists"
+  | "search_not_enforceable" | "namespace_denied"
+  | "object_unknown" | "object_exists" | "copy_source_unknown"
   | "upstream_failed" | "upstream_timeout" | "reply_too_large" | "gate_overloaded" | "step_mismatch"
   | "host_failed";
 
