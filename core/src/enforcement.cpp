@@ -508,7 +508,7 @@ Flow<Outcome> Enforcement::create() {
   }
   if (!existing_filter && readable) co_return forward();
   const bool existing_is_fine = readable && !id.empty() && body_string("if_exists") == "do_nothing";
-  if (!id.empty()) body_.set("if_exists", json::Value::string("raise"));
+  if (body_.find(thread ? "thread_id" : "assistant_id") != nullptr) body_.set("if_exists", json::Value::string("raise"));
 
   IncomingResponse reply = co_await forward_inspected();
   if (auto failure = unusable(reply)) co_return *failure;

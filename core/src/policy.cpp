@@ -177,8 +177,9 @@ std::optional<Refusal> check_requirement(const Requirement& require, const User&
   for (const std::string& permission : require.permissions) {
     if (!holds(user.permissions, permission)) return Refusal{Error::policy_denied};
   }
-  for (const auto& [path, accepted] : require.claims) {
-    const json::Value value = user_value("$user.claims." + path, user);
+  for (const auto& claim : require.claims) {
+    const std::vector<json::Value>& accepted = claim.second;
+    const json::Value value = user_value("$user.claims." + claim.first, user);
     const auto is_accepted = [&](const json::Value& one) {
       return std::any_of(accepted.begin(), accepted.end(), [&](const json::Value& good) { return json::equal(one, good); });
     };

@@ -188,9 +188,10 @@ struct Shadow {
   bool broken = false;      // a host misbehaved: only Respond may come
 
   std::optional<std::string> body;
-  std::set<std::string> owned;  // threads that an answer said are this user's
-  std::set<std::string> runs;   // runs that an answer said are of the path's thread
-  std::set<std::string> seen;   // assistants likewise
+  std::set<std::string> owned;        // threads that an answer said are this user's
+  std::map<std::string, Dom> stored;  // and their metadata
+  std::set<std::string> runs;         // runs that an answer said are of the path's thread
+  std::set<std::string> seen;         // assistants likewise
   std::size_t answers = 0;
   bool unsure = false;                               // an answer held what only the core's lenient reading of replies decides
   std::optional<std::pair<int, std::string>> reply;  // the last one that may be passed on
@@ -333,6 +334,32 @@ bool carries(const Dom& body, const std::map<std::string, std::string>& fields) 
                      [&](const auto& field) { return has_field(metadata_of(body), field.first, field.second); });
 }
 
+// The routes whose whole course the shadow follows: threads, and runs on one. What other routes ask the upstream for and
+// send it is held to the general promises here (a verified token, the upstream's origin, listed headers, no token in it) and
+// step by step in tests/cases and tests/langgraph.
+bool is_followed(const RouteMatch& match) {
+  const Route& row = *match.route;
+  if (row.resource != Resource::threads) return false;
+  switch (row.treatment) {
+    case Treatment::open:
+    case Treatment::create:
+    case Treatment::search:
+    case Treatment::count:
+    case Treatment::object:
+      return true;
+    case Treatment::create_run:
+      return !match.thread_id.empty();
+    default:
+      return false;
+  }
+}
+
+// A search under a filter that one upstream search cannot say: whatever it fetches is a part of it, and its list is the gate's
+// own.
+bool is_in_parts(const RouteMatch& match) {
+  return match.route->treatment == Treatment::search || match.route->treatment == Treatment::count;
+}
+
 void Play::check_object_fetch(const Shadow& shadow, const OutgoingRequest& request) const {
   const std::string path = request.url.substr(upstream.size());
   const Permission permission = decide(shadow).value_or(Permission{});
@@ -376,6 +403,7 @@ void Play::check_fetch(Shadow& shadow, const Fetch& fetch) {
   }
   check_verified(shadow);
   must(shadow.purpose == Purpose::handle && shadow.match.has_value(), "objects are looked up for a route");
+  if (!is_followed(*shadow.match) || is_in_parts(*shadow.match)) return;
   must(decide(shadow).has_value(), "nothing is looked up for what the policy denies");
   check_object_fetch(shadow, fetch.request);
 }
@@ -455,7 +483,11 @@ void Play::check_body(const Shadow& shadow, const Permission& permission, const 
       for (const auto& [field, value] : own) {
         const bool written =
             metadata_of(out.dom).is_object() && metadata_of(out.dom).contains(field) && row.action == Action::update;
-        must(!written || metadata_of(out.dom)[field] == value, "an update gives nothing to another owner", text);
+        // What decides whose it is stays as it is stored, whoever may change the rest.
+        const auto stored = shadow.stored.find(shadow.match->thread_id);
+        const bool kept = written && stored != shadow.stored.end() && stored->second.is_object() &&
+                          stored->second.contains(field) && stored->second[field] == metadata_of(out.dom)[field];
+        must(!written || kept || metadata_of(out.dom)[field] == value, "an update gives nothing to another owner", text);
       }
   }
   if (row.action == Action::create_run) {
@@ -473,6 +505,7 @@ void Play::check_forward(const Shadow& shadow, const Forward& forward) const {
   must(shadow.match.has_value() && shadow.purpose == Purpose::handle, "only what is routed is forwarded", shadow.target);
   const RouteMatch& match = *shadow.match;
   const Route& row = *match.route;
+  if (!is_followed(match)) return check_verified(shadow);
   const std::string path = shadow.target.substr(0, shadow.target.find('?'));
   must(forward.request.url == std::string(upstream) + path + match.query, "what was judged is what is sent", forward.request.url);
   if (row.treatment == Treatment::open) {
@@ -501,7 +534,21 @@ void Play::check_forward(const Shadow& shadow, const Forward& forward) const {
 
 // What the client gets of an upstream's reply.
 void Play::check_passed_on(const Shadow& shadow, const Respond& respond) const {
-  must(shadow.reply.has_value() && shadow.match.has_value(), "what is passed on came from the upstream");
+  must(shadow.match.has_value(), "what is passed on is a route's");
+  if (!is_followed(*shadow.match)) return check_verified(shadow);
+  if (!shadow.reply.has_value() && is_in_parts(*shadow.match)) {
+    const auto permission = decide(shadow);
+    must(permission.has_value(), "what the policy denies is not listed");
+    const ReferenceText list = read_reference(respond.body);
+    must(list.strict, "a list of the gate's own is strict JSON", respond.body);
+    if (!list.dom.is_array()) return must(list.dom.is_number(), "a count is a number", respond.body);
+    for (const Dom& one : list.dom) {
+      must(!one.contains("metadata") || permission->matches(metadata_of(one)), "an object of somebody else is not listed",
+           respond.body);
+    }
+    return;
+  }
+  must(shadow.reply.has_value(), "what is passed on came from the upstream");
   const auto& [status, text] = *shadow.reply;
   must(respond.status == status, "a status is passed on as it is");
   if (status >= 400) return must(respond.body == text, "an error of the upstream's is passed on as it is");
@@ -531,7 +578,7 @@ void Play::check_passed_on(const Shadow& shadow, const Respond& respond) const {
   bool with_metadata = true;
   if (asked.dom.is_object() && asked.dom.contains("select") && asked.dom["select"].is_array()) {
     const Dom& select = asked.dom["select"];
-    with_metadata = std::find(select.begin(), select.end(), Dom("metadata")) != select.end();
+    with_metadata = select.empty() || std::find(select.begin(), select.end(), Dom("metadata")) != select.end();
   }
   Dom wanted = Dom::array();
   for (Dom item : given.dom) {
@@ -690,10 +737,13 @@ void Play::learn(Shadow& shadow, const IncomingResponse& reply) {
   const std::string path = shadow.request.url.substr(upstream.size());
   const ReferenceText asked = read_reference(shadow.request.body);
   if (path == "/threads/search") {
-    if (!read.dom.is_array() || read.dom.size() != 1) return;
+    if (!read.dom.is_array() || read.dom.size() != 1 || !asked.dom.contains("ids")) return;
     const Dom& thread = read.dom[0];
     const std::string id = string_member(thread, "thread_id");
-    if (asked.dom["ids"][0] == id && permission->matches(metadata_of(thread))) shadow.owned.insert(id);
+    if (asked.dom["ids"][0] == id && permission->matches(metadata_of(thread))) {
+      shadow.owned.insert(id);
+      shadow.stored[id] = metadata_of(thread);
+    }
   } else if (path == "/threads") {
     const std::string id = string_member(read.dom, "thread_id");
     if (id == string_member(asked.dom, "thread_id") && permission->matches(metadata_of(read.dom))) shadow.owned.insert(id);

@@ -61,6 +61,11 @@ bool python_takes_for_uuid(std::string_view text) {
   return underscore_may_follow;
 }
 
+bool is_plain_word(std::string_view text) {
+  return !text.empty() && text.size() <= 128 && text.front() != '.' &&
+         std::all_of(text.begin(), text.end(), [](char c) { return is_word(c) || c == '-' || c == '.' || c == ','; });
+}
+
 bool fits_segment(std::string_view wanted, std::string_view sent) {
   if (wanted == "{assistant_id}" || wanted == "{graph}") {
     if (is_exact_uuid(sent)) return true;
@@ -68,6 +73,8 @@ bool fits_segment(std::string_view wanted, std::string_view sent) {
                        std::all_of(sent.begin(), sent.end(), [](char c) { return is_word(c) || c == '-' || c == '.'; });
     return plain && is_graph_name(sent);
   }
+  if (wanted == "{graph_id}") return is_graph_name(sent);
+  if (wanted == "{namespace}" || wanted == "{file}") return is_plain_word(sent);
   if (wanted.starts_with('{')) return is_exact_uuid(sent);
   return wanted == sent;
 }
@@ -88,6 +95,7 @@ void check_path(const RouteMatch& match, std::string_view path) {
   for (const char c : match.path) {
     must(c > ' ' && c < 0x7f && c != '%' && c != '\\' && c != ';' && c != '#' && c != '?', "a path is plain ASCII", match.path);
   }
+  if (match.path == "/") return;
   const auto wanted = split(match.route->path, '/');
   const auto sent = split(match.path, '/');
   for (std::size_t i = 1; i < sent.size(); ++i) {
@@ -96,6 +104,7 @@ void check_path(const RouteMatch& match, std::string_view path) {
     if (wanted[i] == "{thread_id}") must(match.thread_id == sent[i], "thread_id is the path's", match.thread_id);
     if (wanted[i] == "{run_id}") must(match.run_id == sent[i], "run_id is the path's", match.run_id);
     if (wanted[i] == "{assistant_id}") must(match.assistant_id == sent[i], "assistant_id is the path's", match.assistant_id);
+    if (wanted[i] == "{namespace}" || wanted[i] == "{file}") continue;  // no id
     must(is_exact_uuid(sent[i]) || !python_takes_for_uuid(sent[i]), "no second spelling of an id", sent[i]);
   }
   must(match.thread_id.empty() || is_exact_uuid(match.thread_id), "a thread's id has the exact grammar", match.thread_id);
@@ -113,6 +122,13 @@ void check_query(const RouteMatch& match, std::string_view query) {
     const auto row = std::find_if(match.route->query.begin(), match.route->query.end(),
                                   [&](const QueryParameter& p) { return p.name == name; });
     must(row != match.route->query.end(), "a parameter is listed", name);
+    if (row->kind == QueryKind::text) {
+      // Any text, written anew: unreserved characters and upper-case escapes (RFC 3986 section 2.1).
+      must(!value.empty() && std::all_of(value.begin(), value.end(),
+                                         [](char c) { return is_word(c) || c == '-' || c == '.' || c == '~' || c == '%'; }),
+           "a text is percent-encoded", value);
+      continue;
+    }
     must(!value.empty() &&
              std::all_of(value.begin(), value.end(), [](char c) { return is_word(c) || c == '-' || c == '.' || c == ','; }),
          "a parameter's value is plain", value);
