@@ -1,7 +1,7 @@
-// mbedTLS, reduced to what verifying a JWS needs: the same file natively and in wasm.
+// mbedTLS, reduced to what verifying a JWS, and signing one with ES256 or HS256, needs: the same file natively and in wasm.
 //
-// There is no entropy, PSA, X.509, TLS, file system or clock in it: the core has none of them either, and only ever holds
-// public keys (and HMAC secrets, for which no blinding is needed).
+// There is no entropy, PSA, X.509, TLS, file system or clock in it: the core has none of them either. It holds public keys,
+// HMAC secrets, and at most one private key, its own, which signs with nonces made from the message (RFC 6979).
 #ifndef POSTERN_MBEDTLS_CONFIG_H
 #define POSTERN_MBEDTLS_CONFIG_H
 
@@ -20,6 +20,8 @@
 // ES256, ES384, ES512, ES256K
 #define MBEDTLS_ECP_C
 #define MBEDTLS_ECDSA_C
+#define MBEDTLS_ECDSA_DETERMINISTIC
+#define MBEDTLS_HMAC_DRBG_C
 #define MBEDTLS_ECP_NIST_OPTIM
 #if defined(__wasm__)
 // The precomputed multiples of the base points are 10 KB of random bytes, which no compression shortens; what is verified

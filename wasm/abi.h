@@ -27,7 +27,7 @@
 //     fetch            fetch_id:u64 purpose bytes_max time_limit_ms:f64 OutgoingRequest
 //     wait             fetch_id:u64 until_unix_ms:f64
 //     forward          reply_mode bytes_max time_limit_ms:f64 OutgoingRequest drop_reply_headers:count,text...
-//                      add_reply_headers:headers
+//                      add_reply_headers:headers credential:text
 //     respond          status error (error_none: there is none) headers body_bytes    + body
 //     verify_signature key_handle:u64 alg:text input_bytes signature_bytes    + body, body
 //     authenticated    cache_slot cache_serial (0: not kept) identity:text display_name:text permissions:count,text...
@@ -55,7 +55,7 @@ inline constexpr std::uint32_t input_bytes_max = 24 * 1024 * 1024;
 inline constexpr std::uint32_t input_bytes_kept = 64 * 1024;
 
 enum class StepKind : std::uint32_t { read_body = 1, fetch, wait, forward, respond, authenticated, verify_signature };
-enum class FetchPurpose : std::uint32_t { keys = 0, discovery, upstream_object };
+enum class FetchPurpose : std::uint32_t { keys = 0, discovery, upstream_object, introspection };
 enum class ReplyMode : std::uint32_t { pass = 0, inspect };
 enum class BodyState : std::uint32_t { whole = 0, over_limit, failed };
 enum class SignatureVerdict : std::uint32_t { valid = 1, invalid, unable };

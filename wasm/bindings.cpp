@@ -104,6 +104,23 @@ val key_faults(std::uint32_t gate_handle) {
   return list;
 }
 
+// {entries} of Gate::set_denylist, or {error}.
+val set_denylist(std::uint32_t gate_handle, const std::string& text) {
+  Gate* gate = instance().gates.find(gate_handle);
+  if (gate == nullptr) return refusal({0, 0, "", "the gate is closed"});
+  const auto entries = gate->set_denylist(text);
+  if (!entries) return refusal(entries.error());
+  val out = val::object();
+  out.set("entries", entries.value());
+  return out;
+}
+
+// Gate::is_denied; true for an unknown handle.
+bool is_denied(std::uint32_t gate_handle, const std::string& credential) {
+  const Gate* gate = instance().gates.find(gate_handle);
+  return gate == nullptr || gate->is_denied(credential);
+}
+
 // The JSON text of Gate::explain; empty when the handle is unknown.
 std::string explain(std::uint32_t gate_handle, const std::string& method, const std::string& target, const val& headers,
                     const std::string& body, double now) {
@@ -178,6 +195,8 @@ EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("importKeys", &postern::import_keys);
   emscripten::function("keysVersion", &postern::keys_version);
   emscripten::function("keyFaults", &postern::key_faults);
+  emscripten::function("setDenylist", &postern::set_denylist);
+  emscripten::function("isDenied", &postern::is_denied);
   emscripten::function("explain", &postern::explain);
   emscripten::function("filterFor", &postern::filter_for);
   emscripten::function("filterMatches", &postern::filter_matches);

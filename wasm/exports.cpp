@@ -190,6 +190,8 @@ abi::FetchPurpose wire(FetchPurpose purpose) {
       return abi::FetchPurpose::discovery;
     case FetchPurpose::upstream_object:
       return abi::FetchPurpose::upstream_object;
+    case FetchPurpose::introspection:
+      return abi::FetchPurpose::introspection;
   }
   __builtin_trap();
 }
@@ -232,6 +234,7 @@ struct StepWriter {
     out.request(std::move(step.request));
     out.texts(step.drop_reply_headers);
     out.headers(step.add_reply_headers);
+    out.text(step.credential);
   }
   void operator()(Respond& step) const {
     kind(abi::StepKind::respond);

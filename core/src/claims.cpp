@@ -73,18 +73,6 @@ std::optional<Error> check_audience(const json::Value& claims, const ClaimRules&
   return std::nullopt;
 }
 
-// NumericDate, RFC 7519 2: seconds, perhaps with a fraction. Fractions of a millisecond go against the token.
-std::optional<Time> numeric_date(const json::Value& value, json::Rounding rounding) {
-  if (const auto seconds = value.as_integer()) {
-    if (*seconds < 0 || *seconds > seconds_max) return std::nullopt;
-    return Time{*seconds * 1000};
-  }
-  const auto ms = value.thousandths(rounding);
-  const auto ms_floor = value.thousandths(json::Rounding::down);  // what is under zero is so by any fraction
-  if (!ms || !ms_floor || *ms_floor < 0 || *ms > seconds_max * 1000) return std::nullopt;
-  return Time{*ms};
-}
-
 std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time now) {
   const std::int64_t leeway_seconds = std::clamp<std::int64_t>(rules.leeway_seconds, 0, leeway_seconds_max);
 
@@ -170,6 +158,17 @@ std::optional<Error> read_identity(const json::Value& claims, const ClaimRules& 
 }
 
 }  // namespace
+
+std::optional<Time> numeric_date(const json::Value& value, json::Rounding rounding) {
+  if (const auto seconds = value.as_integer()) {
+    if (*seconds < 0 || *seconds > seconds_max) return std::nullopt;
+    return Time{*seconds * 1000};
+  }
+  const auto ms = value.thousandths(rounding);
+  const auto ms_floor = value.thousandths(json::Rounding::down);  // what is under zero is so by any fraction
+  if (!ms || !ms_floor || *ms_floor < 0 || *ms > seconds_max * 1000) return std::nullopt;
+  return Time{*ms};
+}
 
 bool is_identity(std::string_view text) {
   const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,9 @@ struct Claims {
   Time usable_from;
   Time usable_until;
 };
+
+// NumericDate, RFC 7519 section 2: seconds from 0 to 2^53, perhaps with a fraction. Nothing for anything else.
+[[nodiscard]] std::optional<Time> numeric_date(const json::Value& value, json::Rounding rounding);
 
 // 1 to 256 bytes without control characters: an identity may be passed on in a header or a log line.
 [[nodiscard]] bool is_identity(std::string_view text);

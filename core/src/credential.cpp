@@ -29,6 +29,36 @@ bool is_b64token(std::string_view text) {
   return plain && !unpadded.empty();
 }
 
+std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
+// The one header of a name; none when it is missing, an error when it is there twice.
+Result<const HeaderView*> only_header(const RequestHead& head, std::string_view name) {
+  const HeaderView* found = nullptr;
+  for (std::size_t i = 0; i < head.headers_size; ++i) {
+    if (!equal_ignoring_case(head.headers[i].name, name)) continue;
+    if (found != nullptr) return Error::credential_duplicated;
+    found = &head.headers[i];
+  }
+  return found;
+}
+
+// Whether the page that makes the browser send its cookie is one of those that may (RFC 6454 section 7; Fetch Metadata).
+bool comes_from_allowed_page(const RequestHead& head, const CookieSettings& cookie) {
+  const auto origin = only_header(head, "origin");
+  if (!origin) return false;
+  if (origin.value() != nullptr) {
+    return std::find(cookie.origins.begin(), cookie.origins.end(), origin.value()->value) != cookie.origins.end();
+  }
+  // Browsers leave Origin out of a page's own reads, and of nothing that changes anything.
+  if (head.method != "GET" && head.method != "HEAD") return false;
+  const auto site = only_header(head, "sec-fetch-site");
+  return site && site.value() != nullptr && site.value()->value == "same-origin";
+}
+
 }  // namespace
 
 Result<std::string_view> bearer_token(const RequestHead& head) {
@@ -49,6 +79,52 @@ Result<std::string_view> bearer_token(const RequestHead& head) {
   while (token.starts_with(' ')) token.remove_prefix(1);  // 1*SP
   if (!is_b64token(token)) return Error::credential_malformed;
   return token;
+}
+
+Result<std::string_view> cookie_token(const RequestHead& head, const CookieSettings& cookie) {
+  std::string_view value;
+  bool found = false;
+  for (std::size_t i = 0; i < head.headers_size; ++i) {
+    if (!equal_ignoring_case(head.headers[i].name, "cookie")) continue;
+    // RFC 6265 section 4.2.1; HTTP/2 may send the pairs as several headers.
+    std::string_view rest = head.headers[i].value;
+    while (!rest.empty()) {
+      const std::size_t semicolon = rest.find(';');
+      const std::string_view pair = trimmed(rest.substr(0, semicolon));
+      rest = semicolon == std::string_view::npos ? std::string_view{} : rest.substr(semicolon + 1);
+      const std::size_t equals = pair.find('=');
+      if (equals == std::string_view::npos || pair.substr(0, equals) != cookie.name) continue;
+      if (found) return Error::credential_duplicated;
+      found = true;
+      value = pair.substr(equals + 1);
+    }
+  }
+  if (!found) return Error::credential_missing;
+  if (!comes_from_allowed_page(head, cookie)) return Error::origin_not_allowed;
+  if (!is_b64token(value)) return Error::credential_malformed;
+  return value;
+}
+
+CarriedCredentials carried_credentials(const RequestHead& head, const CredentialSettings& settings) {
+  CarriedCredentials out;
+  auto token = bearer_token(head);
+  if (!token && token.error() == Error::credential_missing && settings.cookie) token = cookie_token(head, *settings.cookie);
+  if (token) {
+    out.bearer = std::string(token.value());
+  } else {
+    out.bearer = token.error();
+  }
+  for (const CredentialSource& source : settings.chain) {
+    const auto* keys = std::get_if<ApiKeys>(&source);
+    if (keys == nullptr) continue;
+    const auto header = only_header(head, keys->header);
+    if (!header) {
+      out.api_keys.emplace_back(keys->header, header.error());
+    } else if (header.value() != nullptr) {
+      out.api_keys.emplace_back(keys->header, std::string(trimmed(header.value()->value)));
+    }
+  }
+  return out;
 }
 
 }  // namespace postern

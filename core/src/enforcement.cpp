@@ -206,6 +206,15 @@ Refusal Enforcement::unknown_object() const {
   return Refusal{Error::object_unknown, std::string(not_found_text(route().resource))};
 }
 
+// What a person asks about is printed: their secrets stay out of it.
+void Enforcement::tell_identity(json::Value& run) const {
+  const HandoverSettings& settings = gate_.settings.upstream.identity;
+  if (!explaining_) return add_identity_to_run(run, user_, settings);
+  User shown = user_;
+  shown.secret_fields.clear();
+  add_identity_to_run(run, shown, settings);
+}
+
 OutgoingRequest Enforcement::outgoing() const {
   OutgoingRequest request;
   request.method = route().method;
@@ -227,6 +236,7 @@ Answer Enforcement::forward() const {
   out.request = outgoing();
   out.time_limit_ms = route().streams ? 0 : gate_.settings.limits.upstream_time_limit_ms;
   if (match_.head) out.request.method = "HEAD";
+  add_identity(out.request, user_, gate_.settings.upstream.identity, driver_.now());
   return out;
 }
 
@@ -234,6 +244,7 @@ StepResult<IncomingResponse> Enforcement::forward_inspected() const {
   Forward out;
   out.request = outgoing();
   out.time_limit_ms = route().streams ? 0 : gate_.settings.limits.upstream_time_limit_ms;
+  add_identity(out.request, user_, gate_.settings.upstream.identity, driver_.now());
   out.reply = ReplyMode::inspect;
   out.bytes_max = gate_.settings.limits.reply_bytes_max;
   return driver_.inspected(std::move(out));
@@ -261,6 +272,7 @@ Flow<IncomingResponse> Enforcement::ask(std::string method, std::string path, st
   fetch.request.headers.push_back({"accept-encoding", "identity"});
   if (!body.empty()) fetch.request.headers.push_back({"content-type", "application/json"});
   fetch.request.body = std::move(body);
+  add_identity(fetch.request, user_, gate_.settings.upstream.identity, driver_.now());
   fetch.bytes_max = bytes_max;
   fetch.time_limit_ms = gate_.settings.limits.upstream_time_limit_ms;
   if (explaining_) {
@@ -548,6 +560,7 @@ Flow<Outcome> Enforcement::existing(std::string id, Filter filter) {
 
 Flow<Outcome> Enforcement::create_run() {
   own_metadata(body_, decision_);
+  tell_identity(body_);
   const bool make = body_string("if_not_exists") == "create";
   if (auto failure = co_await require_runnable(std::string(body_string("assistant_id")))) co_return *failure;
   if (match_.thread_id.empty()) {
@@ -572,6 +585,7 @@ Flow<Outcome> Enforcement::create_runs() {
     remove_camel_case(run, route().body);
     if (auto failure = check(run)) co_return *failure;
     own_metadata(run, decision_);
+    tell_identity(run);
     run.remove("if_not_exists");
     if (filtered() && !decision_.filter->matches(metadata_of(run))) co_return not_ones_own();
     std::string assistant = run.find("assistant_id")->as_string();
@@ -703,7 +717,10 @@ Flow<Outcome> Enforcement::command() {
   }
   const bool starts = method->name == "run.start";
   const bool runs = method->action == Action::create_run;
-  if (runs) own_metadata(*body_.find("params"), decision_);
+  if (runs) {
+    own_metadata(*body_.find("params"), decision_);
+    tell_identity(*body_.find("params"));
+  }
   if (starts) {
     const std::string assistant = body_.find("params")->find("assistant_id")->as_string();
     if (auto failure = co_await require_runnable(assistant)) co_return *failure;

@@ -90,6 +90,8 @@ class Enforcement {
   // The thread that a run names, made where it is missing and the client asked for that.
   [[nodiscard]] Flow<Failure> require_or_make_thread(bool make);
 
+  // Who runs it, written into a run where the configuration says so.
+  void tell_identity(json::Value& run) const;
   [[nodiscard]] OutgoingRequest outgoing() const;
   [[nodiscard]] Answer forward() const;
   // The reply, read whole, to be judged; refused when it is none.

@@ -5,8 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "authentication.h"
-#include "credential.h"
+#include "credential_chain.h"
 #include "enforcement.h"
 #include "json.h"
 #include "reply.h"
@@ -85,7 +84,7 @@ class ExchangeState final : public Exchange {
   std::string allowed_origin_;  // the page's, when the configuration lists it
   std::optional<RouteMatch> match_;
   bool anonymous_ = false;  // the route needs no credential
-  std::string token_;
+  CarriedCredentials credentials_;
   std::vector<Header> kept_headers_;
   bool body_encoded_ = false;
   std::optional<User> host_user_;  // said by a policy test; no credential is looked at
@@ -105,7 +104,7 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
     preflight_ = preflight(head);
     if (preflight_) return;
   }
-  auto token = bearer_token(head);
+  credentials_ = carried_credentials(head, settings.credentials);
   if (purpose == Purpose::handle) {
     auto match = match_route(head.method, head.target, settings.upstream.api, settings.upstream.routes);
     if (match) {
@@ -123,13 +122,6 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
       // Who has not shown a token learns nothing about routes; who has gets the reason after it verified.
       route_refusal_ = match.error();
     }
-  }
-  if (!anonymous_ && !host_user_) {
-    if (!token) {
-      refusal_ = Refusal{token.error()};
-      return;
-    }
-    token_ = *token;
   }
   for (std::size_t i = 0; i < head.headers_size; ++i) {
     std::string name = lower_case(head.headers[i].name);
@@ -167,14 +159,9 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
   if (host_user_) {
     caller_.user = std::make_shared<const User>(*host_user_);
   } else if (!anonymous_) {
-    const std::string token = std::exchange(token_, {});
-    if (auto known = recall(gate_, token, driver_.now())) {
-      caller_ = *std::move(known);
-    } else {
-      auto caller = co_await authenticate(driver_, gate_, token, opened_at_);
-      if (!caller) co_return refusal_reply(caller.error());
-      caller_ = std::move(caller).value();
-    }
+    auto caller = co_await identify(driver_, gate_, std::move(credentials_), opened_at_);
+    if (!caller) co_return refusal_reply(caller.error());
+    caller_ = std::move(caller).value();
   }
   if (purpose_ == Purpose::authenticate) co_return Authenticated{*caller_.user, caller_.cache_slot, caller_.cache_serial};
   if (route_refusal_) co_return refusal_reply(*route_refusal_);
@@ -182,7 +169,10 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
   if (explaining_) enforcement_->explain_only();
   auto outcome = co_await enforcement_->run();
   if (!outcome) co_return refusal_reply(outcome.error());
-  if (auto* forward = std::get_if<Forward>(&outcome.value())) co_return std::move(*forward);
+  if (auto* forward = std::get_if<Forward>(&outcome.value())) {
+    forward->credential = write_names(caller_.user->credential);
+    co_return std::move(*forward);
+  }
   co_return std::move(std::get<Respond>(outcome.value()));
 }
 
@@ -319,7 +309,7 @@ std::string explain_exchange(GateState& gate, const RequestHead& head, std::stri
   } else {
     // Nobody will carry a fetch: the next request that needs it must be able to.
     if (const auto* fetch = std::get_if<Fetch>(&step.action)) {
-      for (IssuerState& issuer : gate.issuers) issuer.keys.abandon(fetch->fetch_id);
+      gate.abandon(fetch->fetch_id);
     }
     outcome.set("kind", json::Value::string("keys_needed"));
     outcome.set("detail", json::Value::string(

@@ -6,6 +6,7 @@ namespace postern {
 namespace {
 
 constexpr std::string_view claims_prefix = "$user.claims.";
+constexpr std::string_view fields_prefix = "$user.fields.";
 
 bool is_scalar(const json::Value& value) { return value.is_string() || value.is_number() || value.is_boolean(); }
 
@@ -25,7 +26,8 @@ bool is_user_reference(std::string_view text) { return !text.empty() && text.fro
 
 bool is_known_user_reference(std::string_view text) {
   if (text == "$user.identity" || text == "$user.display_name") return true;
-  if (!text.starts_with(claims_prefix)) return false;
+  if (!text.starts_with(claims_prefix) && !text.starts_with(fields_prefix)) return false;
+  static_assert(claims_prefix.size() == fields_prefix.size());
   const std::string_view path = text.substr(claims_prefix.size());
   return !path.empty() && path.front() != '.' && path.back() != '.' && path.find("..") == std::string_view::npos;
 }
@@ -34,7 +36,7 @@ json::Value user_value(std::string_view reference, const User& user) {
   if (reference == "$user.identity") return json::Value::string(user.identity);
   if (reference == "$user.display_name") return json::Value::string(user.display_name);
   if (!is_known_user_reference(reference)) return {};
-  auto claims = json::parse(user.claims_json);
+  auto claims = json::parse(reference.starts_with(fields_prefix) ? user.fields_json : user.claims_json);
   if (!claims) return {};
   const json::Value* value = &claims.value();
   std::string_view path = reference.substr(claims_prefix.size());

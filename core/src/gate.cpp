@@ -29,6 +29,8 @@ std::unique_ptr<Exchange> Gate::open(const RequestHead& head, Time now, Purpose 
 void Gate::seed(const std::array<std::uint8_t, 16>& random) { state_->tokens.seed(random); }
 
 std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time now) {
+  // Where another source comes first, what else the request carries may decide.
+  if (!std::holds_alternative<JwtSource>(state_->settings.credentials.chain.front())) return std::nullopt;
   const HeaderView header{"authorization", authorization};
   const auto token = bearer_token(RequestHead{{}, {}, &header, 1});
   if (!token) return std::nullopt;
@@ -154,6 +156,19 @@ std::vector<std::string> Gate::key_faults() const {
     if (!fault.empty()) out.push_back(issuer.settings.claims.issuer + ": " + fault);
   }
   return out;
+}
+
+Result<std::size_t, ConfigError> Gate::set_denylist(std::string_view text) {
+  auto denylist = parse_denylist(text);
+  if (!denylist) return denylist.error();
+  state_->given_denylist = std::move(denylist).value();
+  return state_->given_denylist.size();
+}
+
+bool Gate::is_denied(std::string_view credential) const {
+  if (credential.empty()) return false;
+  const auto names = read_names(credential);
+  return !names || state_->is_denied(*names);
 }
 
 std::string Gate::explain(const RequestHead& head, std::string_view body, Time now) {

@@ -15,6 +15,12 @@ GateState::GateState(Settings s) : settings(std::move(s)), tokens(settings.token
   std::uint32_t index = 0;
   for (IssuerSettings& issuer : settings.issuers) issuers.emplace_back(std::move(issuer), index++, tables);
   settings.issuers.clear();
+  for (const CredentialSource& source : settings.credentials.chain) {
+    const auto* check = std::get_if<OnlineCheckSettings>(&source);
+    if (check == nullptr) continue;
+    const std::uint64_t first_fetch_id = (std::uint64_t{1} << 62U) + (std::uint64_t{online_checks.size()} << 40U);
+    online_checks.emplace_back(*check, first_fetch_id);
+  }
 }
 
 IssuerState* GateState::find_issuer(std::string_view issuer) {
@@ -28,6 +34,7 @@ TokenCache::Hit GateState::recall(const TokenName& name, Time now) {
   TokenCache::Hit hit = tokens.find(name, now);
   // Kept where the set is only too old to be used unasked: the issuer may say that it is the same.
   if (hit.token != nullptr && !issuers[hit.token->issuer].holds(hit.token->key_generation, now)) hit.token = nullptr;
+  if (hit.token != nullptr && is_denied(hit.token->user->credential)) hit.token = nullptr;
   return hit;
 }
 
@@ -70,6 +77,14 @@ void GateState::give(std::uint64_t fetch_id, IncomingResponse response, Time now
   for (IssuerState& issuer : issuers) {
     if (issuer.keys.give(fetch_id, response, now)) return;
   }
+  for (OnlineCheck& check : online_checks) {
+    if (check.give(fetch_id, response, now)) return;
+  }
+}
+
+void GateState::abandon(std::uint64_t fetch_id) {
+  for (IssuerState& issuer : issuers) issuer.keys.abandon(fetch_id);
+  for (OnlineCheck& check : online_checks) check.abandon(fetch_id);
 }
 
 }  // namespace postern

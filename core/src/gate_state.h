@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "flow.h"
+#include "online_check.h"
 #include "settings.h"
 #include "token_cache.h"
 
@@ -38,6 +39,11 @@ class GateState {
   [[nodiscard]] std::uint64_t begin_fetch(FlowDriver* owner);
   void end_fetches(const FlowDriver* owner);
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
+  // Nobody will carry this fetch of the gate's own.
+  void abandon(std::uint64_t fetch_id);
+  [[nodiscard]] bool is_denied(const CredentialNames& credential) const {
+    return settings.denylist.denies(credential) || given_denylist.denies(credential);
+  }
 
   // What is known of a token that was verified before; no token: it has to be verified (again). Precondition: tokens.on().
   [[nodiscard]] TokenCache::Hit recall(const TokenName& name, Time now);
@@ -55,10 +61,12 @@ class GateState {
   std::shared_ptr<TableBudget> tables;  // null with Verifier::portable
   bool building_said = false;           // due() has told the host that tables wait to be built
   std::deque<IssuerState> issuers;      // exchanges keep pointers into it
+  std::deque<OnlineCheck> online_checks;  // one for each in the chain, in its order
+  Denylist given_denylist;              // the host's, beside the configuration's
 
  private:
   std::uint64_t last_step_id_ = 0;
-  // Key caches number their fetches from (issuer + 1) << 40 on; these stay below.
+  // Key caches number their fetches from (issuer + 1) << 40 on, online checks from 1 << 62; these stay below.
   std::uint64_t last_fetch_id_ = 0;
   std::unordered_map<std::uint64_t, FlowDriver*> object_fetches_;
 };

@@ -155,9 +155,28 @@ Fault parse_required_claims(const Object& issuer, IssuerSettings& out) {
 
 Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerSettings& out,
                    std::vector<std::string>& warnings) {
-  if (auto fault = issuer.unknown_keys({"preset", "url", "issuer", "audience", "any_audience", "jwks_uri", "jwks_origins", "keys",
-                                        "symmetric_keys", "algorithms", "types", "type_required", "require", "identity_claim",
-                                        "identity_prefix", "leeway_seconds", "max_age_seconds", "stale_seconds_max"})) {
+  if (auto fault = issuer.unknown_keys({"preset",
+                                        "url",
+                                        "issuer",
+                                        "audience",
+                                        "any_audience",
+                                        "jwks_uri",
+                                        "jwks_origins",
+                                        "keys",
+                                        "symmetric_keys",
+                                        "algorithms",
+                                        "types",
+                                        "type_required",
+                                        "require",
+                                        "identity_claim",
+                                        "identity_prefix",
+                                        "display_name_claim",
+                                        "permission_claims",
+                                        "fields",
+                                        "user_writable_claims_allowed",
+                                        "leeway_seconds",
+                                        "max_age_seconds",
+                                        "stale_seconds_max"})) {
     return fault;
   }
   const Preset* preset = nullptr;
@@ -206,6 +225,7 @@ Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerS
   if (auto fault = issuer.read_boolean("type_required", out.claims.type_required)) return fault;
   if (auto fault = parse_required_claims(issuer, out)) return fault;
   if (auto fault = issuer.read_string("identity_claim", out.claims.identity_claim)) return fault;
+  if (auto fault = parse_user_mapping(issuer, out.claims.identity_claim, out.mapping)) return fault;
   if (auto fault = issuer.read_string("identity_prefix", out.identity_prefix)) return fault;
   if (out.identity_prefix.size() > identity_prefix_bytes_max) return issuer.at("identity_prefix", "must have at most 64 bytes");
   // 300 s: more than that is not clock skew but a longer token life.
@@ -215,7 +235,49 @@ Fault parse_issuer(const Object& issuer, const Environment& environment, IssuerS
   return std::nullopt;
 }
 
+bool is_field_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
 }  // namespace
+
+Fault parse_user_mapping(const Object& source, std::string_view identity_claim, UserMapping& out) {
+  std::vector<std::string> allowed;
+  if (auto fault = source.read_strings("user_writable_claims_allowed", allowed)) return fault;
+  const auto refused = [&](std::string_view path) {
+    const std::string_view claim = user_writable_claim(path);
+    return !claim.empty() && std::find(allowed.begin(), allowed.end(), claim) == allowed.end();
+  };
+  constexpr std::string_view mend =
+      "can be written by the users themselves; take a claim that the issuer writes, or if yours cannot be, name it in "
+      "`user_writable_claims_allowed` beside this";
+  if (refused(identity_claim)) return source.at("identity_claim", mend);
+
+  if (auto fault = source.read_string("display_name_claim", out.display_name_claim)) return fault;
+  if (refused(out.display_name_claim)) return source.at("display_name_claim", mend);
+  if (auto fault = source.read_strings("permission_claims", out.permission_claims)) return fault;
+  if (std::any_of(out.permission_claims.begin(), out.permission_claims.end(), refused)) {
+    return source.at("permission_claims", mend);
+  }
+  const json::Value* list = source.find("fields");
+  if (list == nullptr) return std::nullopt;
+  if (!list->is_object()) return source.at("fields", "must be an object of the user's own fields and the claims they come from");
+  const Object fields(*list, source.path_of("fields"));
+  out.fields.clear();
+  for (const json::Member& member : list->members()) {
+    std::string path;
+    if (auto fault = fields.read_string(member.first, path)) return fault;
+    if (!is_field_name(member.first)) return source.at("fields", "names have letters, digits and _, 64 at most");
+    for (const std::string_view own : {"identity", "display_name", "permissions", "is_authenticated"}) {
+      if (member.first == own) return fields.at(member.first, "is LangGraph's own and has a key beside `fields`");
+    }
+    if (refused(path)) return fields.at(member.first, mend);
+    out.fields.emplace_back(member.first, std::move(path));
+  }
+  return std::nullopt;
+}
 
 Fault parse_issuers(const Object& top, const Environment& environment, std::vector<IssuerSettings>& out,
                     std::vector<std::string>& warnings) {
@@ -234,21 +296,6 @@ Fault parse_issuers(const Object& top, const Environment& environment, std::vect
       if (other.claims.issuer == issuer.claims.issuer) return object.at("issuer", "is configured twice");
     }
     out.push_back(std::move(issuer));
-  }
-  bool shared = false;
-  if (auto fault = top.read_boolean("shared_identities", shared)) return fault;
-  if (shared || out.size() < 2) return std::nullopt;
-  // Invariant one-identity-space: the same `sub` from two issuers must not be one person by accident. A prefix that
-  // begins another would let "a" + "bc" meet "ab" + "c".
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    for (std::size_t j = 0; j < out.size(); ++j) {
-      if (i == j || !out[j].identity_prefix.starts_with(out[i].identity_prefix)) continue;
-      return json::ParseFault{
-          list->items()[i].offset(),
-          "issuers[" + std::to_string(i) +
-              "].identity_prefix: with several issuers each needs a prefix that no other begins with; or write "
-              "\"shared_identities\": true if the same identity means the same person everywhere"};
-    }
   }
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include "config_object.h"
 #include "jwk.h"
 #include "key_cache.h"
+#include "user.h"
 
 namespace postern {
 
@@ -21,10 +22,16 @@ struct IssuerSettings {
   std::vector<const Jwa*> algorithms;  // what a token of this issuer may use; never empty
   std::vector<Jwk> static_keys;        // `keys` and `symmetric_keys` of the configuration
   std::string identity_prefix;         // put before the identity; tells the issuers' users apart
+  UserMapping mapping;                 // which claims say what of the user
   bool fetches_keys = true;            // false: static keys only
 };
 
-// Reads `issuers` and `shared_identities`. Warnings are for a person at start, one line each.
+// Reads `display_name_claim`, `permission_claims`, `fields` and `user_writable_claims_allowed`. What users write about
+// themselves (Supabase's `user_metadata`) is refused unless the last names it: whoever may name themselves could name themselves
+// admin.
+[[nodiscard]] Fault parse_user_mapping(const Object& source, std::string_view identity_claim, UserMapping& out);
+
+// Reads `issuers`. Warnings are for a person at start, one line each.
 [[nodiscard]] Fault parse_issuers(const Object& top, const Environment& environment, std::vector<IssuerSettings>& out,
                                   std::vector<std::string>& warnings);
 

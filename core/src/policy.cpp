@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "user.h"
+
 namespace postern {
 namespace {
 
@@ -29,18 +31,6 @@ bool is_rule_key(std::string_view key, const RuleWords& words) {
   if (colon == std::string_view::npos) return true;
   const std::string_view action = key.substr(colon + 1);
   return is_one_of(action, action_names) || holds(words.actions, action);
-}
-
-// Claims that users can write themselves: Supabase's user_metadata (its documentation: never authorize on it), and
-// Auth0's and Keycloak's namesakes.
-constexpr std::array<std::string_view, 3> user_writable_claims = {"user_metadata", "raw_user_meta_data", "unsafe_metadata"};
-
-// "$user.claims.user_metadata.x" or "user_metadata.x"; "" when the path is no such claim's.
-std::string_view user_writable_claim(std::string_view path) {
-  constexpr std::string_view prefix = "$user.claims.";
-  if (path.starts_with(prefix)) path.remove_prefix(prefix.size());
-  const std::string_view claim = path.substr(0, path.find('.'));
-  return is_one_of(claim, user_writable_claims) ? claim : std::string_view{};
 }
 
 json::ParseFault fault(const json::Value& at, std::string what) { return {at.offset(), std::move(what)}; }
@@ -136,6 +126,8 @@ std::optional<json::ParseFault> parse_namespace(const json::Value& value, Namesp
 // The first reference to a claim that users can write themselves, anywhere in a rule.
 std::optional<json::ParseFault> find_user_writable(const json::Value& value, const std::vector<std::string>& allowed) {
   const auto judge = [&](std::string_view text, const json::Value& at) -> std::optional<json::ParseFault> {
+    constexpr std::string_view prefix = "$user.claims.";
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
     const std::string_view claim = user_writable_claim(text);
     if (claim.empty() || holds(allowed, claim)) return std::nullopt;
     return fault(at, std::string(claim) +

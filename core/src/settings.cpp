@@ -81,7 +81,8 @@ Fault parse_forward_headers(const Object& upstream, UpstreamSettings& out) {
     for (char& c : name) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     }
-    const bool refused = !is_header_name(name) || std::find(reserved.begin(), reserved.end(), name) != reserved.end() ||
+    const bool refused = !is_header_name(name) || name.starts_with("x-user-") ||
+                         std::find(reserved.begin(), reserved.end(), name) != reserved.end() ||
                          name.starts_with("x-forwarded-") || name.starts_with("proxy-");
     if (refused) return upstream.at("forward_headers", printable_name(name) + " is never taken from a client");
   }
@@ -264,8 +265,8 @@ Fault parse_upstream(const Object& top, const Environment& environment, Settings
   const json::Value* member = top.find("upstream");
   if (member == nullptr || !member->is_object()) return top.at("upstream", "must be an object with the agent server's url");
   const Object upstream(*member, "upstream");
-  if (auto fault = upstream.unknown_keys(
-          {"url", "api", "headers", "graphs", "webhook_origins", "open_routes", "allow_fields", "forward_headers", "routes"})) {
+  if (auto fault = upstream.unknown_keys({"url", "api", "headers", "graphs", "webhook_origins", "open_routes", "allow_fields",
+                                          "forward_headers", "routes", "identity"})) {
     return fault;
   }
   if (auto fault = upstream.read_string("url", out.upstream.url)) return fault;
@@ -287,6 +288,7 @@ Fault parse_upstream(const Object& top, const Environment& environment, Settings
   if (auto fault = parse_allow_fields(upstream, out.upstream)) return fault;
   if (auto fault = parse_forward_headers(upstream, out.upstream)) return fault;
   if (auto fault = parse_custom_routes(upstream, out.upstream)) return fault;
+  if (auto fault = parse_handover(upstream, environment, out.upstream.url, out.upstream.identity)) return fault;
 
   if (const json::Value* headers = upstream.find("headers")) {
     if (!headers->is_object()) return upstream.at("headers", "must be an object of header names and values");
@@ -345,11 +347,24 @@ Fault parse_token_cache(const Object& top, TokenCacheSettings& out) {
 }
 
 Fault parse_top(const Object& top, const Environment& environment, Settings& out) {
-  if (auto fault = top.unknown_keys({"$schema", "issuers", "shared_identities", "upstream", "policy", "limits", "verifier",
-                                     "token_cache", "cors", "user_writable_claims_allowed"}))
+  if (auto fault = top.unknown_keys({"$schema", "issuers", "credentials", "cookie", "shared_identities", "denylist", "upstream",
+                                     "policy", "limits", "verifier", "token_cache", "cors", "user_writable_claims_allowed"}))
     return fault;
-  if (auto fault = parse_issuers(top, environment, out.issuers, out.warnings)) return fault;
+  if (auto fault = parse_credentials(top, environment, out.issuers, out.credentials, out.warnings)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
+  for (const CredentialSource& source : out.credentials.chain) {
+    const auto* keys = std::get_if<ApiKeys>(&source);
+    const auto& forwarded = out.upstream.forward_headers;
+    if (keys != nullptr && std::find(forwarded.begin(), forwarded.end(), keys->header) != forwarded.end()) {
+      return top.at("upstream", "forward_headers holds " + printable_name(keys->header) +
+                                    ", in which API keys travel: they are for the gate alone");
+    }
+  }
+  if (const json::Value* list = top.find("denylist")) {
+    auto denylist = Denylist::parse(*list);
+    if (!denylist) return json::ParseFault{denylist.error().offset, "denylist: " + denylist.error().what};
+    out.denylist = std::move(denylist).value();
+  }
   if (auto fault = parse_limits(top, out)) return fault;
   if (auto fault = parse_verifier(top, out)) return fault;
   if (auto fault = parse_token_cache(top, out.token_cache)) return fault;
@@ -409,6 +424,15 @@ Result<Settings, ConfigError> parse_settings(std::string_view text, const Enviro
   Settings settings;
   if (auto fault = parse_top(Object(parsed.value(), ""), environment, settings)) return config_error(text, *fault);
   return settings;
+}
+
+Result<Denylist, ConfigError> parse_denylist(std::string_view text) {
+  if (text.size() > denylist_bytes_max) return config_error({}, {0, "the denylist is larger than 16 MiB"});
+  auto parsed = json::parse(text, {.depth_max = 4, .values_max = 4 * denylist_entries_max + 1}, json::Comments::skip);
+  if (!parsed) return config_error(text, parsed.error());
+  auto denylist = Denylist::parse(parsed.value());
+  if (!denylist) return config_error(text, {denylist.error().offset, "the denylist: " + denylist.error().what});
+  return std::move(denylist).value();
 }
 
 }  // namespace postern

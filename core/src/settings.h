@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "credential_settings.h"
+#include "denylist.h"
+#include "handover.h"
 #include "issuer_settings.h"
 #include "policy.h"
 #include "postern/config.h"
@@ -33,6 +36,7 @@ struct UpstreamSettings {
   std::vector<AllowedFields> allow_fields;
   std::vector<std::string> forward_headers;  // lower case; client headers that go on besides the gate's own list
   CustomRoutes routes;
+  HandoverSettings identity;
 };
 
 // Browsers of these origins may call the gate; it answers their preflights itself (Fetch standard, CORS protocol).
@@ -61,6 +65,8 @@ struct TokenCacheSettings {
 
 struct Settings {
   std::vector<IssuerSettings> issuers;
+  CredentialSettings credentials;
+  Denylist denylist;
   UpstreamSettings upstream;
   Policy policy;
   LimitSettings limits;
@@ -72,6 +78,8 @@ struct Settings {
 
 // A fault of a text that a person wrote, with its line and column. `what` may begin with "path: ".
 [[nodiscard]] ConfigError config_error(std::string_view text, const json::ParseFault& fault);
+// A denylist of its own: the value of the configuration's `denylist`.
+[[nodiscard]] Result<Denylist, ConfigError> parse_denylist(std::string_view text);
 
 [[nodiscard]] Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment);
 

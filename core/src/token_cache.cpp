@@ -17,7 +17,9 @@ std::size_t cost_of(const VerifiedToken& token, std::size_t entry_bytes) {
   constexpr std::size_t overhead_bytes = 128;
   std::size_t bytes = entry_bytes + 4 * sizeof(std::uint32_t) + overhead_bytes;
   const User& user = *token.user;
-  bytes += sizeof(User) + heap_bytes(user.identity) + heap_bytes(user.display_name) + heap_bytes(user.claims_json);
+  bytes += sizeof(User) + heap_bytes(user.identity) + heap_bytes(user.display_name) + heap_bytes(user.claims_json) +
+           heap_bytes(user.fields_json) + heap_bytes(user.credential.issuer) + heap_bytes(user.credential.subject) +
+           heap_bytes(user.credential.token_id);
   bytes += user.permissions.capacity() * sizeof(std::string);
   for (const std::string& permission : user.permissions) bytes += heap_bytes(permission);
   return bytes;

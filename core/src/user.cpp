@@ -5,28 +5,75 @@
 #include "refusal.h"
 
 namespace postern {
+namespace {
 
-User make_user(Claims claims, std::string_view identity_prefix) {
-  User user;
-  user.identity = std::string(identity_prefix) + claims.identity;
-  user.display_name = claims.identity;
-  if (const json::Value* name = claims.object.find("name"); name != nullptr && !name->as_string().empty()) {
-    user.display_name = name->is_string() ? name->as_string() : claims.identity;
+void add_words(std::string_view rest, std::vector<std::string>& out) {
+  while (!rest.empty()) {
+    const std::size_t space = rest.find(' ');
+    if (space != 0) out.emplace_back(rest.substr(0, space));
+    if (space == std::string_view::npos) break;
+    rest.remove_prefix(space + 1);
   }
-  if (const json::Value* permissions = claims.object.find("permissions"); permissions != nullptr && permissions->is_array()) {
-    for (const json::Value& item : permissions->items()) {
+}
+
+std::string text_of(const json::Value& claims, std::string_view name) {
+  const json::Value* claim = claims.find(name);
+  return claim == nullptr ? std::string{} : claim->as_string();
+}
+
+}  // namespace
+
+std::string_view user_writable_claim(std::string_view path) {
+  const std::string_view claim = path.substr(0, path.find('.'));
+  for (const std::string_view name : {"user_metadata", "raw_user_meta_data", "unsafe_metadata"}) {
+    if (claim == name) return claim;
+  }
+  return {};
+}
+
+const json::Value* find_claim(const json::Value& claims, std::string_view path) {
+  if (const json::Value* whole = claims.find(path)) return whole;
+  const json::Value* value = &claims;
+  while (value != nullptr && !path.empty()) {
+    const std::size_t dot = path.find('.');
+    value = value->find(path.substr(0, dot));
+    path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
+  }
+  return value == &claims ? nullptr : value;
+}
+
+User make_user(const json::Value& claims, std::string_view identity, std::string_view identity_prefix,
+               const UserMapping& mapping) {
+  User user;
+  user.identity = std::string(identity_prefix) + std::string(identity);
+  user.display_name = identity;
+  if (const json::Value* name = find_claim(claims, mapping.display_name_claim); name != nullptr && !name->as_string().empty()) {
+    user.display_name = name->as_string();
+  }
+  for (const std::string& path : mapping.permission_claims) {
+    const json::Value* claim = find_claim(claims, path);
+    if (claim == nullptr) continue;
+    if (claim->is_string()) add_words(claim->as_string(), user.permissions);
+    for (const json::Value& item : claim->items()) {
       if (item.is_string() && !item.as_string().empty()) user.permissions.push_back(item.as_string());
     }
   }
-  if (const json::Value* scope = claims.object.find("scope"); scope != nullptr && scope->is_string()) {
-    std::string_view rest = scope->as_string();
-    while (!rest.empty()) {
-      const std::size_t space = rest.find(' ');
-      if (space != 0) user.permissions.emplace_back(rest.substr(0, space));
-      if (space == std::string_view::npos) break;
-      rest.remove_prefix(space + 1);
-    }
+  json::Value fields = json::Value::object();
+  for (const auto& [field, path] : mapping.fields) {
+    if (const json::Value* claim = find_claim(claims, path)) fields.set(field, *claim);
   }
+  user.fields_json = json::write(fields);
+
+  user.credential.issuer = text_of(claims, "iss");
+  user.credential.subject = text_of(claims, "sub");
+  user.credential.token_id = text_of(claims, "jti");
+  if (const json::Value* issued_at = claims.find("iat"))
+    user.credential.issued_at = numeric_date(*issued_at, json::Rounding::down);
+  return user;
+}
+
+User make_user(Claims claims, std::string_view identity_prefix, const UserMapping& mapping) {
+  User user = make_user(claims.object, claims.identity, identity_prefix, mapping);
   user.claims_json = std::move(claims.text);
   return user;
 }
@@ -49,9 +96,12 @@ Result<User, json::ParseFault> parse_user(const json::Value& value) {
     } else if (name == "claims") {
       if (!part.is_object()) return fault(part, "claims: must be an object of claim names and values");
       user.claims_json = json::write(part);
+    } else if (name == "fields") {
+      if (!part.is_object()) return fault(part, "fields: must be an object of the user's own fields");
+      user.fields_json = json::write(part);
     } else {
-      return fault(part,
-                   printable_name(name) + " is no part of a user; the parts are identity, display_name, permissions, claims");
+      return fault(part, printable_name(name) +
+                             " is no part of a user; the parts are identity, display_name, permissions, claims, fields");
     }
   }
   if (user.identity.empty()) return fault(value, "identity: is missing");

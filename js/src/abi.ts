@@ -64,7 +64,7 @@ export interface Fetch {
   kind: "fetch";
   stepId: bigint;
   fetchId: bigint;
-  purpose: "keys" | "discovery" | "upstreamObject";
+  purpose: "keys" | "discovery" | "upstreamObject" | "introspection";
   request: OutgoingRequest;
   bytesMax: number;
   timeLimitMs: number;
@@ -79,6 +79,8 @@ export interface Forward {
   timeLimitMs: number;
   dropReplyHeaders: string[];
   addReplyHeaders: [string, string][];
+  /** What `isDenied` takes while the reply streams; empty for nobody's. */
+  credential: string;
 }
 export interface Respond {
   kind: "respond";
@@ -223,7 +225,7 @@ class Reader {
   }
   fetch(stepId: bigint): Fetch {
     const fetchId = this.u64();
-    const purpose = (["keys", "discovery", "upstreamObject"] as const)[this.word()];
+    const purpose = (["keys", "discovery", "upstreamObject", "introspection"] as const)[this.word()];
     if (purpose === undefined) throw new Error("the core asks for a fetch of unknown purpose");
     const bytesMax = this.word();
     const timeLimitMs = this.f64();
@@ -271,7 +273,7 @@ export function readStep(memory: Memory, ledger: number): Step {
       const request = reader.request();
       return {
         kind: "forward", stepId, reply, bytesMax, timeLimitMs, request, dropReplyHeaders: reader.texts(),
-        addReplyHeaders: reader.headers(),
+        addReplyHeaders: reader.headers(), credential: reader.text(),
       };
     }
     case 5: {

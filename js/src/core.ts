@@ -155,6 +155,16 @@ export class Core {
     return this.#call(() => this.#glue.keyFaults(gate));
   }
 
+  /** Replaces the host's denylist. */
+  setDenylist(gate: number, text: string): ReturnType<Glue["setDenylist"]> {
+    return this.#call(() => this.#glue.setDenylist(gate, text));
+  }
+
+  /** Whether whoever opened a stream has been denied since. */
+  isDenied(gate: number, credential: string): boolean {
+    return this.#call(() => this.#glue.isDenied(gate, credential));
+  }
+
   explain(gate: number, method: string, target: string, headers: string[], body: string, now: number): string {
     return this.#call(() => this.#glue.explain(gate, method, target, headers, body, now));
   }

@@ -39,6 +39,8 @@ export interface Bindings {
   importKeys(gate: number, text: string, now: number): number;
   keysVersion(gate: number): number;
   keyFaults(gate: number): string[];
+  setDenylist(gate: number, text: string): { entries: number; error?: undefined } | { error: ArgumentFault };
+  isDenied(gate: number, credential: string): boolean;
   explain(
     gate: number, method: string, target: string, headers: string[], body: string, now: number,
   ): string;

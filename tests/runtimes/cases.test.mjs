@@ -93,7 +93,8 @@ for (const name of readdirSync(fileURLToPath(folder)).filter((file) => file.ends
   for (const [index, testCase] of file.cases.entries()) {
     test(`${name} ${index}: ${testCase.name}`, async () => {
       const core = await currentCore();
-      const made = core.createGate(write(filledIn(file.configs[testCase.config])), []);
+      const environment = Object.entries(file.environment ?? {}).flatMap(([variable, value]) => [variable, bodyText(value)]);
+      const made = core.createGate(write(filledIn(file.configs[testCase.config])), environment);
       assert.equal(made.error, undefined);
       const gate = /** @type {{ handle: number }} */ (made).handle;
       const now = Number((testCase.now ?? tokens.now).text) * 1000;

@@ -82,7 +82,7 @@ json::Value step_json(const Step& step) {
     number("bytes_max", static_cast<std::int64_t>(read->bytes_max));
   } else if (const auto* fetch = std::get_if<Fetch>(&step.action)) {
     kind("fetch");
-    constexpr std::string_view purposes[] = {"keys", "discovery", "upstream_object"};
+    constexpr std::string_view purposes[] = {"keys", "discovery", "upstream_object", "introspection"};
     out.set("purpose", json::Value::string(purposes[static_cast<std::size_t>(fetch->purpose)]));
     set_request(out, fetch->request);
     number("bytes_max", static_cast<std::int64_t>(fetch->bytes_max));
@@ -162,7 +162,11 @@ TEST_P(Cases, GivesTheStepsExpected) {
   const json::Value* config = file.find("configs")->find(text_of(test_case, "config"));
   ASSERT_NE(config, nullptr) << "no config named " << text_of(test_case, "config");
 
-  auto gate = Gate::create(json::write(filled_in(*config)));
+  Environment environment;
+  if (const json::Value* given = file.find("environment")) {
+    for (const json::Member& member : given->members()) environment.emplace_back(member.first, body_text(&member.second));
+  }
+  auto gate = Gate::create(json::write(filled_in(*config)), environment);
   ASSERT_TRUE(gate.ok()) << gate.error().text();
 
   const json::Value* now_member = test_case.find("now");

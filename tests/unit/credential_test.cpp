@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace postern {
 namespace {
@@ -35,6 +36,48 @@ TEST(Credential, EveryOtherByteIsRefused) {
     const std::string value = std::string("Bearer a") + c + "b";
     EXPECT_EQ(token_of(value).ok(), characters.find(c) != std::string_view::npos) << byte;
   }
+}
+
+class Cookie : public ::testing::Test {
+ protected:
+  // "" when a token is found, else the error's name.
+  std::string outcome(std::string_view method, std::vector<HeaderView> headers) {
+    const CookieSettings cookie{"session", {"https://app.example"}};
+    auto found = cookie_token(RequestHead{method, "/", headers.data(), headers.size()}, cookie);
+    token = found ? std::string(found.value()) : "";
+    return found ? "" : std::string(name(found.error()));
+  }
+  std::string token;
+};
+
+TEST_F(Cookie, IsFoundAmongOthers) {
+  for (const char* value : {"session=abc", "a=b; session=abc; c=d", "session_2=x;session=abc", "xsession=q; session=abc"}) {
+    EXPECT_EQ(outcome("POST", {{"Cookie", value}, {"origin", "https://app.example"}}), "") << value;
+    EXPECT_EQ(token, "abc") << value;
+  }
+  EXPECT_EQ(outcome("POST", {{"cookie", "a=b"}, {"cookie", "session=abc"}, {"origin", "https://app.example"}}), "");
+  EXPECT_EQ(outcome("POST", {{"cookie", "Session=abc"}, {"origin", "https://app.example"}}), "credential_missing");
+  EXPECT_EQ(outcome("POST", {{"origin", "https://app.example"}}), "credential_missing");
+  EXPECT_EQ(outcome("POST", {{"cookie", "session=abc; session=def"}, {"origin", "https://app.example"}}),
+            "credential_duplicated");
+  EXPECT_EQ(outcome("POST", {{"cookie", "session="}, {"origin", "https://app.example"}}), "credential_malformed");
+}
+
+TEST_F(Cookie, CountsForListedPagesOnly) {
+  const HeaderView session{"cookie", "session=abc"};
+  for (const char* origin : {"https://evil.example", "http://app.example", "https://app.example:8443", "https://app.example/",
+                             "null", "https://APP.example", ""}) {
+    EXPECT_EQ(outcome("POST", {session, {"origin", origin}}), "origin_not_allowed") << origin;
+    EXPECT_EQ(outcome("GET", {session, {"origin", origin}, {"sec-fetch-site", "same-origin"}}), "origin_not_allowed") << origin;
+  }
+  EXPECT_EQ(outcome("GET", {session, {"sec-fetch-site", "same-origin"}}), "");
+  EXPECT_EQ(outcome("HEAD", {session, {"sec-fetch-site", "same-origin"}}), "");
+  EXPECT_EQ(outcome("POST", {session, {"sec-fetch-site", "same-origin"}}), "origin_not_allowed")
+      << "browsers send Origin with it";
+  EXPECT_EQ(outcome("GET", {session, {"sec-fetch-site", "same-site"}}), "origin_not_allowed");
+  EXPECT_EQ(outcome("GET", {session}), "origin_not_allowed");
+  EXPECT_EQ(outcome("GET", {session, {"origin", "https://app.example"}, {"origin", "https://app.example"}}),
+            "origin_not_allowed");
 }
 
 }  // namespace

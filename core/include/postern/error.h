@@ -16,6 +16,11 @@ namespace postern {
   X(credential_missing, 401, "no bearer token was sent")                                        \
   X(credential_malformed, 400, "the Authorization header is not one bearer token")              \
   X(credential_duplicated, 400, "more than one Authorization header was sent")                  \
+  X(credential_unknown, 401, "the token or key is not known here")                              \
+  X(credential_refused, 401, "the authority does not accept the token")                         \
+  X(credential_revoked, 401, "the token or key has been revoked")                               \
+  X(origin_not_allowed, 403, "the cookie does not count for pages of this origin")              \
+  X(authority_unavailable, 503, "the authority that knows the token cannot be asked")           \
   /* jws: shape (RFC 7515) */                                                                   \
   X(token_too_large, 401, "the token is larger than the limit")                                 \
   X(jws_malformed, 401, "the token is not three base64url parts")                               \

@@ -117,6 +117,13 @@ class Gate {
   // Why keys could not be had at the last try, a line for each issuer that failed; for logs.
   [[nodiscard]] std::vector<std::string> key_faults() const;
 
+  // Replaces the host's denylist, the text of a file, a KV or Redis: JSON as the configuration's `denylist`, which always
+  // counts as well. Gives the number of entries; a fault leaves the list as it was.
+  [[nodiscard]] Result<std::size_t, ConfigError> set_denylist(std::string_view text);
+  // Whether the caller behind an open stream has been denied since: `credential` as its Forward had it. Text that is no
+  // such is denied; "" (nobody's) is not.
+  [[nodiscard]] bool is_denied(std::string_view credential) const;
+
   // What would happen to this request, as a JSON object: user, route, rule, filter, edits and the
   // first step that leaves the gate. Needs no network when the issuer's keys are in the configuration.
   [[nodiscard]] std::string explain(const RequestHead& head, std::string_view body, Time now);

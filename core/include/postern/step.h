@@ -22,7 +22,12 @@ struct ReadBody {
   std::size_t bytes_max = 0;
 };
 
-enum class FetchPurpose : std::uint8_t { keys, discovery, upstream_object };
+enum class FetchPurpose : std::uint8_t {
+  keys,
+  discovery,
+  upstream_object,
+  introspection,  // an authority is asked about a token; like keys it belongs to the gate, and others may wait for it
+};
 
 // Send `request` and give the answer to the *gate*: Gate::give(fetch_id, response). Then call next()
 // again. Redirects are not followed. A host that cannot gives an IncomingResponse with status 0.
@@ -54,6 +59,8 @@ struct Forward {
   std::int64_t time_limit_ms = 0;               // to the first byte of the reply; 0: no limit (streams, waits)
   std::vector<std::string> drop_reply_headers;  // lower case; the host leaves them out of a passed reply
   std::vector<Header> add_reply_headers;        // the host adds them to a passed reply (CORS)
+  // By what a denylist could name the caller's credential, for Gate::is_denied while the reply streams; "" for nobody's.
+  std::string credential;
 };
 
 // The final answer to the client.

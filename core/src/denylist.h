@@ -1,0 +1,41 @@
+// What has been revoked before its time: the names of credentials, never their bytes.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "json.h"
+#include "postern/time.h"
+#include "postern/user.h"
+
+namespace postern {
+
+// Some 10 MB of names; a longer list wants shorter-lived tokens.
+inline constexpr std::size_t denylist_entries_max = 100'000;
+inline constexpr std::size_t denylist_bytes_max = 16 * 1024 * 1024;
+
+// Names as text that a host keeps beside an open stream, and back. Reading refuses what writing does not write.
+[[nodiscard]] std::string write_names(const CredentialNames& names);
+[[nodiscard]] std::optional<CredentialNames> read_names(std::string_view text);
+
+class Denylist {
+ public:
+  // A list of {"iss", "jti"}, {"iss", "sub", "issued_before": seconds} and {"api_key": id}. Anything else is a fault: an entry
+  // that is not understood would leave somebody in who should be out.
+  [[nodiscard]] static Result<Denylist, json::ParseFault> parse(const json::Value& list);
+
+  // issued_before: a credential that does not say when it was issued is denied too.
+  [[nodiscard]] bool denies(const CredentialNames& credential) const;
+  [[nodiscard]] std::size_t size() const { return token_ids_.size() + subjects_.size() + api_keys_.size(); }
+
+ private:
+  std::unordered_set<std::string> token_ids_;       // issuer NUL jti
+  std::unordered_map<std::string, Time> subjects_;  // issuer NUL sub, and the latest `issued_before`
+  std::unordered_set<std::string> api_keys_;
+};
+
+}  // namespace postern

@@ -1,0 +1,142 @@
+#include "handover.h"
+
+#include <algorithm>
+
+namespace postern {
+namespace {
+
+// What a header can hold everywhere: visible ASCII. Everything else as %XX, and % itself.
+std::string header_text(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > 0x20 && byte < 0x7f && c != '%') {
+      out += c;
+    } else {
+      out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
+    }
+  }
+  return out;
+}
+
+// The path of an absolute URL, without its query.
+std::string_view path_of(std::string_view url) {
+  const std::size_t slash = url.find('/', url.find("://") + 3);
+  if (slash == std::string_view::npos) return "/";
+  const std::string_view target = url.substr(slash);
+  return target.substr(0, target.find('?'));
+}
+
+json::Value permissions_json(const User& user) {
+  json::Value out = json::Value::array();
+  for (const std::string& permission : user.permissions) out.push_back(json::Value::string(permission));
+  return out;
+}
+
+std::string assertion(const OutgoingRequest& request, const User& user, const HandoverSettings& settings, Time now) {
+  const AssertionSettings& rules = *settings.assertion;
+  const std::int64_t issued_at = now.unix_ms / 1000;
+  json::Value claims = json::Value::object();
+  claims.set("iss", json::Value::string("postern"));
+  claims.set("aud", json::Value::string(rules.audience));
+  claims.set("sub", json::Value::string(user.identity));
+  claims.set("iat", json::Value::number(issued_at));
+  claims.set("exp", json::Value::number(issued_at + rules.lifetime_seconds));
+  claims.set("method", json::Value::string(request.method));
+  claims.set("path", json::Value::string(path_of(request.url)));
+  claims.set("user", user_json(user, settings.secret_fields));
+  return sign_jws(rules.key, json::write(claims));
+}
+
+}  // namespace
+
+Fault parse_handover(const Object& upstream, const Environment& environment, std::string_view upstream_url,
+                     HandoverSettings& out) {
+  const json::Value* member = upstream.find("identity");
+  if (member == nullptr) return std::nullopt;
+  if (!member->is_object()) return upstream.at("identity", "must be an object with assertion, headers or configurable");
+  const Object identity(*member, upstream.path_of("identity"));
+  if (auto fault = identity.unknown_keys({"assertion", "headers", "configurable", "secret_fields"})) return fault;
+  if (auto fault = identity.read_boolean("headers", out.headers)) return fault;
+  if (auto fault = identity.read_boolean("configurable", out.configurable)) return fault;
+  if (auto fault = identity.read_strings("secret_fields", out.secret_fields)) return fault;
+  if (!out.secret_fields.empty() && !out.configurable && identity.find("assertion") == nullptr) {
+    return identity.at("secret_fields", "travel in the assertion or in configurable; configure one of them");
+  }
+  const json::Value* asserted = identity.find("assertion");
+  if (asserted == nullptr) return std::nullopt;
+  if (!asserted->is_object()) return identity.at("assertion", "must be an object with a key");
+  const Object rules(*asserted, identity.path_of("assertion"));
+  if (auto fault = rules.unknown_keys({"alg", "key", "audience", "lifetime_seconds"})) return fault;
+  std::string alg_name = "ES256";
+  std::string text;
+  std::string audience(upstream_url);
+  std::int64_t lifetime_seconds = assertion_seconds_max;
+  if (auto fault = rules.read_string("alg", alg_name)) return fault;
+  if (alg_name != "ES256" && alg_name != "HS256") return rules.at("alg", "must be ES256 or HS256");
+  if (auto fault = rules.read_string("key", text)) return fault;
+  if (!text.starts_with('$')) return rules.at("key", "must be \"$NAME\": a private key has no place in a configuration file");
+  if (auto fault = resolve_secret(rules, "key", environment, text)) return fault;
+  if (auto fault = rules.read_string("audience", audience)) return fault;
+  if (auto fault = rules.read_integer("lifetime_seconds", 5, assertion_seconds_max, lifetime_seconds)) return fault;
+  auto key = SigningKey::import(*find_jwa(alg_name), text);
+  if (!key) return rules.at("key", key.error());
+  if (const json::Value* headers = upstream.find("headers")) {
+    for (const json::Member& header : headers->members()) {
+      if (header.first.size() == 13 && (header.first[0] == 'a' || header.first[0] == 'A') &&
+          (header.first.substr(1) == "uthorization")) {
+        return rules.at("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
+      }
+    }
+  }
+  out.assertion.emplace(AssertionSettings{std::move(key).value(), std::move(audience), lifetime_seconds});
+  return std::nullopt;
+}
+
+json::Value user_json(const User& user, const std::vector<std::string>& secret_fields) {
+  auto fields = json::parse(user.fields_json);
+  json::Value out = json::Value::object();
+  out.set("identity", json::Value::string(user.identity));
+  out.set("display_name", json::Value::string(user.display_name));
+  out.set("is_authenticated", json::Value::boolean(true));
+  out.set("permissions", permissions_json(user));
+  if (fields) {
+    for (json::Member& field : fields->members()) out.set(field.first, std::move(field.second));
+  }
+  for (const auto& [name, value] : user.secret_fields) {
+    const bool named = std::find(secret_fields.begin(), secret_fields.end(), name) != secret_fields.end();
+    if (named) out.set(name, json::Value::string(value));
+  }
+  return out;
+}
+
+void add_identity(OutgoingRequest& request, const User& user, const HandoverSettings& settings, Time now) {
+  if (user.identity.empty()) return;  // a route that is open to everybody
+  if (settings.headers) {
+    std::string permissions;
+    for (const std::string& permission : user.permissions) {
+      if (!permissions.empty()) permissions += ' ';
+      permissions += header_text(permission);
+    }
+    request.headers.push_back({"x-user-id", header_text(user.identity)});
+    request.headers.push_back({"x-user-name", header_text(user.display_name)});
+    if (!permissions.empty()) request.headers.push_back({"x-user-permissions", std::move(permissions)});
+  }
+  if (settings.assertion) request.headers.push_back({"authorization", "Bearer " + assertion(request, user, settings, now)});
+}
+
+void add_identity_to_run(json::Value& body, const User& user, const HandoverSettings& settings) {
+  if (!settings.configurable || user.identity.empty()) return;
+  const json::Value* sent = body.find("config");
+  json::Value config = sent == nullptr ? json::Value::object() : *sent;
+  const json::Value* inner = config.find("configurable");
+  json::Value configurable = inner == nullptr ? json::Value::object() : *inner;
+  configurable.set("langgraph_auth_user", user_json(user, settings.secret_fields));
+  configurable.set("langgraph_auth_user_id", json::Value::string(user.identity));
+  configurable.set("langgraph_auth_permissions", permissions_json(user));
+  config.set("configurable", std::move(configurable));
+  body.set("config", std::move(config));
+}
+
+}  // namespace postern

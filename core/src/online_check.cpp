@@ -1,0 +1,234 @@
+#include "online_check.h"
+
+#include <algorithm>
+
+#include "base64url.h"
+#include "claims.h"
+#include "crypto.h"
+#include "json.h"
+#include "jws.h"
+
+namespace postern {
+namespace {
+
+// How long an exchange waits for another's fetch before it makes its own: as with keys.
+constexpr std::int64_t wait_ms_max = 2000;
+// After a failure the same token asks again at the earliest after so long.
+constexpr std::int64_t failure_seconds = 1;
+// What an entry costs beside its texts, roughly.
+constexpr std::size_t entry_bytes = 400;
+
+// application/x-www-form-urlencoded of one value (RFC 6749 appendix B).
+std::string form_encoded(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
+                       c == '_' || c == '*';
+    if (plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
+    }
+  }
+  return out;
+}
+
+// RFC 7617: ordinary base64, with padding.
+std::string basic_authorization(std::string_view id, std::string_view secret) {
+  std::string encoded = base64url::encode(form_encoded(id) + ":" + form_encoded(secret));  // RFC 6749 section 2.3.1
+  std::replace(encoded.begin(), encoded.end(), '-', '+');
+  std::replace(encoded.begin(), encoded.end(), '_', '/');
+  while (encoded.size() % 4 != 0) encoded += '=';
+  return "Basic " + encoded;
+}
+
+std::optional<Time> time_member(const json::Value& object, std::string_view name) {
+  const json::Value* member = object.find(name);
+  return member == nullptr ? std::nullopt : numeric_date(*member, name == "nbf" ? json::Rounding::up : json::Rounding::down);
+}
+
+// `exp` of a token that the authority has just accepted; nothing for a token that is no JWT. It can only shorten what is
+// remembered, so that nobody has verified it is of no consequence.
+std::optional<Time> end_of_token(std::string_view token) {
+  const auto parsed = parse_jws(token);
+  if (!parsed) return std::nullopt;
+  const auto payload = parse_payload(parsed->payload);
+  return payload ? time_member(payload.value(), "exp") : std::nullopt;
+}
+
+bool names_audience(const json::Value& reply, const std::vector<std::string>& wanted) {
+  const json::Value* audience = reply.find("aud");
+  if (audience == nullptr) return false;
+  const auto listed = [&](const json::Value& one) {
+    return one.is_string() && std::find(wanted.begin(), wanted.end(), one.as_string()) != wanted.end();
+  };
+  return listed(*audience) || std::any_of(audience->items().begin(), audience->items().end(), listed);
+}
+
+std::size_t bytes_of(const User& user) {
+  std::size_t bytes = entry_bytes + user.identity.size() + user.display_name.size() + user.claims_json.size() +
+                      user.fields_json.size() + user.credential.issuer.size() + user.credential.subject.size();
+  for (const std::string& permission : user.permissions) bytes += sizeof(std::string) + permission.size();
+  return bytes;
+}
+
+}  // namespace
+
+template <typename T>
+void OnlineCheck::Memory<T>::remember(const std::string& digest, T value, std::size_t bytes, Time until) {
+  forget(digest);
+  entries_.emplace(digest, Entry{std::move(value), bytes, until, ++last_number_});
+  order_.emplace_back(digest, last_number_);
+  bytes_ += bytes;
+  // Names of entries that were replaced go too: the list is never longer than twice the entries.
+  while (!order_.empty() && (entries_.size() > entries_max_ || bytes_ > bytes_max_ || order_.size() > 2 * entries_.size() + 16)) {
+    const auto found = entries_.find(order_.front().first);
+    if (found != entries_.end() && found->second.number == order_.front().second) {
+      bytes_ -= found->second.bytes;
+      entries_.erase(found);
+    }
+    order_.pop_front();
+  }
+}
+
+template <typename T>
+void OnlineCheck::Memory<T>::forget(const std::string& digest) {
+  const auto found = entries_.find(digest);
+  if (found == entries_.end()) return;
+  bytes_ -= found->second.bytes;
+  entries_.erase(found);
+}
+
+OnlineCheck::OnlineCheck(OnlineCheckSettings settings, std::uint64_t first_fetch_id)
+    : settings_(std::move(settings)), last_fetch_id_(first_fetch_id) {}
+
+bool OnlineCheck::applies(std::string_view token) const {
+  return settings_.kind != OnlineCheckSettings::Kind::supabase || parse_jws(token).ok();
+}
+
+OnlineCheck::Answer OnlineCheck::find(std::string_view token, Time first_asked, Time now) {
+  if (token.size() > jws_bytes_max) return Error::token_too_large;
+  const auto bytes = crypto::sha256(token);
+  const std::string digest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (const User* user = users_.find(digest, now)) return *user;
+  if (const Error* error = refusals_.find(digest, now)) return *error;
+  if (failures_.find(digest, now) != nullptr) return Unavailable{failure_seconds};
+  if (settings_.kind == OnlineCheckSettings::Kind::supabase) {
+    // Who writes `exp` into a token cannot gain by it: it is past, so the authority would say no.
+    if (const auto expires_at = end_of_token(token); expires_at && now >= *expires_at) return Error::token_expired;
+  }
+
+  std::erase_if(flights_, [&](const Flight& flight) { return now >= flight.deadline; });
+  const Time patience = first_asked.plus_ms(wait_ms_max);
+  const auto flight = std::find_if(flights_.rbegin(), flights_.rend(), [&](const Flight& one) { return one.digest == digest; });
+  if (flight != flights_.rend() && now < patience) return Wait{flight->fetch_id, std::min(patience, flight->deadline)};
+  if (flights_.size() >= online_flights_max) return Unavailable{failure_seconds};
+  return begin_flight(digest, token, now);
+}
+
+Fetch OnlineCheck::begin_flight(const std::string& digest, std::string_view token, Time now) {
+  Flight flight;
+  flight.fetch_id = ++last_fetch_id_;
+  flight.digest = digest;
+  flight.token = token;
+  flight.deadline = now.plus_ms(settings_.time_limit_ms + 1000);  // a host that is busy answers a little late
+  Fetch fetch{flight.fetch_id, FetchPurpose::introspection, request_for(token), online_reply_bytes_max, settings_.time_limit_ms};
+  flights_.push_back(std::move(flight));
+  return fetch;
+}
+
+OutgoingRequest OnlineCheck::request_for(std::string_view token) const {
+  OutgoingRequest request;
+  request.url = settings_.url;
+  request.headers.push_back({"accept", "application/json"});
+  if (settings_.kind == OnlineCheckSettings::Kind::supabase) {
+    request.method = "GET";
+    request.headers.push_back({"authorization", "Bearer " + std::string(token)});
+    request.headers.push_back({"apikey", settings_.apikey});
+    return request;
+  }
+  // RFC 7662 section 2.1
+  request.method = "POST";
+  request.headers.push_back({"authorization", basic_authorization(settings_.client_id, settings_.client_secret)});
+  request.headers.push_back({"content-type", "application/x-www-form-urlencoded"});
+  request.body = "token=" + form_encoded(token) + "&token_type_hint=access_token";
+  return request;
+}
+
+bool OnlineCheck::give(std::uint64_t fetch_id, const IncomingResponse& response, Time now) {
+  const auto found = std::find_if(flights_.begin(), flights_.end(), [&](const Flight& one) { return one.fetch_id == fetch_id; });
+  if (found == flights_.end()) return false;
+  const Flight flight = std::move(*found);
+  flights_.erase(found);
+  learn(flight, response, now);
+  return true;
+}
+
+void OnlineCheck::abandon(std::uint64_t fetch_id) {
+  std::erase_if(flights_, [fetch_id](const Flight& flight) { return flight.fetch_id == fetch_id; });
+}
+
+void OnlineCheck::learn(const Flight& flight, const IncomingResponse& response, Time now) {
+  const bool supabase = settings_.kind == OnlineCheckSettings::Kind::supabase;
+  // GoTrue: 401 and 403 for a token it does not take, 404 for a user who is gone. RFC 7662 says it in the body instead; its
+  // 401 is about the gate's own credential.
+  if (supabase && (response.status == 401 || response.status == 403 || response.status == 404)) {
+    return refuse(flight, Error::credential_refused, now);
+  }
+  auto reply = response.status == 200 && !response.body_over_limit ? json::parse(response.body)
+                                                                   : Result<json::Value, json::ParseFault>(json::ParseFault{});
+  if (!reply || !reply->is_object()) {
+    failures_.remember(flight.digest, {}, 1, now.plus_seconds(failure_seconds));
+    return;
+  }
+  if (supabase) return learn_user(flight, reply.value(), end_of_token(flight.token), now);
+  learn_introspection(flight, reply.value(), now);
+}
+
+void OnlineCheck::learn_introspection(const Flight& flight, const json::Value& reply, Time now) {
+  // RFC 7662 section 2.2. Anything but a plain true is no.
+  const json::Value* active = reply.find("active");
+  if (active == nullptr || !active->is_boolean() || !active->as_boolean()) return refuse(flight, Error::credential_refused, now);
+  if (!settings_.audiences.empty() && !names_audience(reply, settings_.audiences)) {
+    return refuse(flight, Error::audience_mismatch, now);
+  }
+  const json::Value* issuer = reply.find("iss");
+  if (!settings_.issuer.empty() && issuer != nullptr && issuer->as_string() != settings_.issuer) {
+    return refuse(flight, Error::issuer_mismatch, now);
+  }
+  for (const std::string_view name : {"exp", "nbf"}) {
+    if (reply.find(name) != nullptr && !time_member(reply, name)) return refuse(flight, Error::claim_malformed, now);
+  }
+  if (const auto not_before = time_member(reply, "nbf"); not_before && now < *not_before) {
+    return refuse(flight, Error::token_not_yet_valid, now);
+  }
+  learn_user(flight, reply, time_member(reply, "exp"), now);
+}
+
+void OnlineCheck::learn_user(const Flight& flight, const json::Value& reply, std::optional<Time> expires_at, Time now) {
+  const json::Value* identity = find_claim(reply, settings_.identity_claim);
+  const std::string text = identity == nullptr ? std::string{} : identity->as_string();
+  if (!is_identity(text)) return refuse(flight, Error::identity_malformed, now);
+  Time until = now.plus_seconds(settings_.cache_seconds);
+  if (expires_at) {
+    if (now >= *expires_at) return refuse(flight, Error::token_expired, now);
+    until = std::min(until, *expires_at);
+  }
+  User user = make_user(reply, text, settings_.identity_prefix, settings_.mapping);
+  user.claims_json = json::write(reply);
+  if (user.credential.issuer.empty()) user.credential.issuer = settings_.issuer;
+  if (user.credential.subject.empty()) user.credential.subject = text;
+  const std::size_t bytes = bytes_of(user);
+  refusals_.forget(flight.digest);
+  failures_.forget(flight.digest);
+  users_.remember(flight.digest, std::move(user), bytes, until);
+}
+
+void OnlineCheck::refuse(const Flight& flight, Error error, Time now) {
+  users_.forget(flight.digest);
+  refusals_.remember(flight.digest, error, 1, now.plus_seconds(settings_.negative_cache_seconds));
+}
+
+}  // namespace postern
