@@ -1,6 +1,7 @@
 // Starts the worker in a local workerd, with no account, and says when it answers:
 //
 //   node start.mjs --port N --upstream URL --issuer URL --audience NAME [--jwks-uri URL]
+//   node start.mjs --port N --var NAME=VALUE...      as a .env has them: POSTERN_UPSTREAM, SUPABASE_URL, ..., or POSTERN_CONFIG
 //                  [--script FILE] [--persist-to FOLDER] [--compatibility-date DATE] [--compatibility-flag FLAG]... [--verbose]
 //
 // --script runs another worker than src/worker.ts, with the same variables. --persist-to keeps the local Cache API's
@@ -26,6 +27,7 @@ try {
       "issuer": { type: "string" },
       "audience": { type: "string" },
       "jwks-uri": { type: "string", default: "" },
+      "var": { type: "string", multiple: true, default: [] },
       "script": { type: "string" },
       "persist-to": { type: "string" },
       "compatibility-date": { type: "string" },
@@ -36,7 +38,9 @@ try {
 } catch (fault) {
   exitWith(`${fault.message}\n${usage}`);
 }
-for (const name of ["port", "upstream", "issuer", "audience"]) {
+const given = values.var.map((pair) => /^([A-Za-z_][A-Za-z0-9_]*)=([^]*)$/.exec(pair)?.slice(1) ?? exitWith(`--var ${pair}: write NAME=VALUE`));
+const fromEnvironment = given.some(([name]) => name === "POSTERN_CONFIG" || name === "POSTERN_UPSTREAM");
+for (const name of fromEnvironment ? ["port"] : ["port", "upstream", "issuer", "audience"]) {
   if (values[name] === undefined) exitWith(`--${name} is missing\n${usage}`);
 }
 
@@ -51,7 +55,10 @@ const scratch = mkdtempSync(join(tmpdir(), "postern-edge-"));
 // The file that wrangler's own start script runs: one process less to end.
 const wrangler = join(dirname(createRequire(import.meta.url).resolve("wrangler/package.json")), "wrangler-dist/cli.js");
 const variables = {
-  UPSTREAM_URL: values.upstream, ISSUER: values.issuer, AUDIENCE: values.audience, JWKS_URI: values["jwks-uri"],
+  ...(!fromEnvironment && {
+    UPSTREAM_URL: values.upstream, ISSUER: values.issuer, AUDIENCE: values.audience, JWKS_URI: values["jwks-uri"],
+  }),
+  ...Object.fromEntries(given),
 };
 const child = spawn(
   process.execPath,

@@ -186,6 +186,11 @@ const parts = {
   native: { what: "the native server", needs: ["dev"], go: () => nodeTest(["tests/hosts/native"], { env: binary }) },
   edge: { what: "the worker in workerd", needs: ["js"], go: () => nodeTest(["tests/hosts/edge"]) },
   hosts: { what: "the same requests through both hosts, recorded upstream", needs: ["dev", "js"], go: () => nodeTest(["tests/hosts/both.test.mjs"], { env: binary }) },
+  scenarios: {
+    what: "LangGraph's auth tutorials through both hosts, and the agent that learns who is calling",
+    needs: ["dev", "js"],
+    go: () => nodeTest(["tests/scenarios"], { env: binary, timeoutSeconds: 1200 }),
+  },
   attacks: { what: "the attack list, through the npm package and the native server", needs: ["dev", "js"], go: () => nodeTest(["tests/attacks"], { env: binary }) },
   jose: { what: "accept and refuse like jose, but for listed exceptions", needs: ["js"], go: () => nodeTest(["tests/differential"]) },
   routes: { what: "every route of both LangGraph servers has a row; bob on alice's things, row by row", needs: ["js"], go: () => nodeTest(["tests/langgraph/routes.test.mjs"], { timeoutSeconds: 180 }) },

@@ -31,7 +31,7 @@
 //     respond          status error (error_none: there is none) headers body_bytes    + body
 //     verify_signature key_handle:u64 alg:text input_bytes signature_bytes    + body, body
 //     authenticated    cache_slot cache_serial (0: not kept) identity:text display_name:text permissions:count,text...
-//     claims_json:text
+//     claims_json:text fields_json:text
 //
 //   Due                next_at_unix_ms:f64, count, then each fetch as in a Step, from its fetch_id on
 //   Refusal            error                  after a postern_open that returned 0
@@ -42,7 +42,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 3;
+inline constexpr std::uint32_t version = 4;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).

@@ -14,6 +14,7 @@
 #include "abi.h"
 #include "instance.h"
 #include "postern/config.h"
+#include "postern/environment.h"
 #include "postern/error.h"
 #include "postern/gate.h"
 #include "postern/policy_test.h"
@@ -71,6 +72,22 @@ void use_host_verifier(std::uint32_t gate_handle, const val& algorithms) {
 std::string key_jwk(std::uint32_t gate_handle, std::uint64_t key_handle) {
   const Gate* gate = instance().gates.find(gate_handle);
   return gate == nullptr ? std::string() : gate->key_jwk(key_handle);
+}
+
+// {text} of config_from_environment, or {error}.
+val environment_config(const val& environment) {
+  const auto text = config_from_environment(pairs(environment));
+  if (!text) return refusal(text.error());
+  val out = val::object();
+  out.set("text", text.value());
+  return out;
+}
+
+// The names that it reads.
+val environment_names() {
+  val list = val::array();
+  for (const std::string_view name : environment_config_names()) list.call<void>("push", std::string(name));
+  return list;
 }
 
 void close_gate(std::uint32_t gate) { instance().close_gate(gate); }
@@ -190,6 +207,8 @@ EMSCRIPTEN_BINDINGS(postern) {
   emscripten::function("createGate", &postern::create_gate);
   emscripten::function("useHostVerifier", &postern::use_host_verifier);
   emscripten::function("keyJwk", &postern::key_jwk);
+  emscripten::function("environmentConfig", &postern::environment_config);
+  emscripten::function("environmentNames", &postern::environment_names);
   emscripten::function("closeGate", &postern::close_gate);
   emscripten::function("exportKeys", &postern::export_keys);
   emscripten::function("importKeys", &postern::import_keys);

@@ -258,6 +258,7 @@ struct StepWriter {
     out.text(step.user.display_name);
     out.texts(step.user.permissions);
     out.text(step.user.claims_json);
+    out.text(step.user.fields_json);
   }
 };
 

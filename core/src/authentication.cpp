@@ -113,7 +113,8 @@ Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, 
   found.key_generation = key_generation;
   found.usable_from = claims->usable_from;
   found.usable_until = claims->usable_until;
-  found.user = std::make_shared<const User>(make_user(std::move(claims).value(), issuer->settings.identity_prefix, issuer->settings.mapping));
+  found.user = std::make_shared<const User>(
+      make_user(std::move(claims).value(), issuer->settings.identity_prefix, issuer->settings.mapping));
   Caller caller{found.user};
   if (gate.tokens.on()) {
     const TokenCache::Hit kept = gate.tokens.insert(gate.tokens.name_of(token), std::move(found));

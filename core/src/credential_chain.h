@@ -15,6 +15,6 @@ namespace postern {
 // Refuses with what the source that applied says; where none did: credential_missing, the Authorization header's own fault,
 // why the token is no JWT of an issuer here, or credential_unknown. credential_revoked: the denylist names it.
 [[nodiscard]] Flow<Result<Caller, Refusal>> identify(FlowDriver& driver, GateState& gate, CarriedCredentials carried,
-                                                   Time opened_at);
+                                                     Time opened_at);
 
 }  // namespace postern

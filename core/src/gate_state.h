@@ -58,11 +58,11 @@ class GateState {
 
   Settings settings;
   TokenCache tokens;
-  std::shared_ptr<TableBudget> tables;  // null with Verifier::portable
-  bool building_said = false;           // due() has told the host that tables wait to be built
-  std::deque<IssuerState> issuers;      // exchanges keep pointers into it
+  std::shared_ptr<TableBudget> tables;    // null with Verifier::portable
+  bool building_said = false;             // due() has told the host that tables wait to be built
+  std::deque<IssuerState> issuers;        // exchanges keep pointers into it
   std::deque<OnlineCheck> online_checks;  // one for each in the chain, in its order
-  Denylist given_denylist;              // the host's, beside the configuration's
+  Denylist given_denylist;                // the host's, beside the configuration's
 
  private:
   std::uint64_t last_step_id_ = 0;

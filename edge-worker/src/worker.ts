@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { cacheApiStore, Gate } from "postern";
 import type { GateConfig } from "postern";
 
+// With POSTERN_UPSTREAM or POSTERN_CONFIG among the variables and secrets, these alone are the configuration.
 const config: GateConfig = {
   issuers: [
     { issuer: env.ISSUER, audience: env.AUDIENCE, ...(env.JWKS_URI !== "" && { jwks_uri: env.JWKS_URI }) },
@@ -13,7 +14,9 @@ const config: GateConfig = {
 };
 
 // Isolates come and go: the data centre's cache keeps the issuer's keys for the next one.
-const gate = await Gate.create(config, { env: { ...env }, keyStore: cacheApiStore(config) });
+const gate = env.POSTERN_UPSTREAM !== undefined || env.POSTERN_CONFIG !== undefined
+  ? await Gate.fromEnvironment({ ...env })
+  : await Gate.create(config, { env: { ...env }, keyStore: cacheApiStore(config) });
 
 export default {
   fetch: (request: Request, _env: unknown, context: { waitUntil(work: Promise<unknown>): void }) =>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starts the LangGraph Python server for this folder's graph and says when it answers: without auth, or with the handler that
+"""Starts the LangGraph Python server for this folder's graph (or --project's) and says when it answers: without auth, or with the handler that
 --auth FILE holds as `auth`. What stands beside that file is copied with it.
 
 The server writes its state into the project folder, so it gets a fresh temporary copy each time: the repository stays clean and
@@ -48,6 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--auth", type=Path)
+    parser.add_argument("--project", type=Path, default=HERE, help="another folder with langgraph.json and its .py files")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     port = options.port or free_port()
@@ -57,8 +58,10 @@ def main() -> int:
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, stop)
     with tempfile.TemporaryDirectory(prefix="postern-agent-python-", ignore_cleanup_errors=True) as folder:
-        shutil.copy(HERE / "graph.py", folder)
-        settings = json.loads((HERE / "langgraph.json").read_text())
+        for file in options.project.glob("*.py"):
+            if file.name != Path(__file__).name:
+                shutil.copy(file, folder)
+        settings = json.loads((options.project / "langgraph.json").read_text())
         if options.auth:
             shutil.copytree(options.auth.parent, folder, dirs_exist_ok=True)
             settings["auth"] = {"path": f"./{options.auth.name}:auth"}
@@ -81,6 +84,7 @@ def main() -> int:
                     "LANGGRAPH_CLI_NO_ANALYTICS": "1",
                     "LANGSMITH_TRACING": "false",
                     "AGENT_WORD_DELAY_MS": os.environ.get("AGENT_WORD_DELAY_MS", "40"),
+                    **{name: value for name, value in os.environ.items() if name.startswith("POSTERN_ASSERTION_")},
                 },
             )
         try:

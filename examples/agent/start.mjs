@@ -7,7 +7,7 @@
 
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { cp, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -20,7 +20,14 @@ const here = dirname(fileURLToPath(import.meta.url));
 const startTimeMsMax = 90_000;
 const host = "127.0.0.1";
 
-const { values } = parseArgs({ options: { port: { type: "string", default: "0" }, auth: { type: "string" }, verbose: { type: "boolean", default: false } } });
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "0" },
+    project: { type: "string", default: here },  // another folder with langgraph.json and its .mjs files
+    auth: { type: "string" },
+    verbose: { type: "boolean", default: false },
+  },
+});
 const port = Number(values.port) || (await freePort());
 const url = `http://${host}:${port}`;
 
@@ -28,8 +35,10 @@ const folder = await mkdtemp(join(tmpdir(), "postern-agent-"));
 const require = createRequire(import.meta.url);
 const cli = join(packageFolder("@langchain/langgraph-cli"), "dist/cli/cli.mjs");
 
-await cp(join(here, "graph.mjs"), join(folder, "graph.mjs"));
-const settings = JSON.parse(await readFile(join(here, "langgraph.json"), "utf8"));
+for (const name of await readdir(values.project)) {
+  if (name.endsWith(".mjs") && name !== "start.mjs") await cp(join(values.project, name), join(folder, name));
+}
+const settings = JSON.parse(await readFile(join(values.project, "langgraph.json"), "utf8"));
 if (values.auth) {
   await cp(dirname(values.auth), folder, { recursive: true });
   settings.auth = { path: `./${basename(values.auth)}:auth` };
@@ -53,6 +62,7 @@ const child = spawn(process.execPath, [cli, "dev", "--no-browser", "--no-reload"
     LANGSMITH_TRACING: "false",
     LANGCHAIN_TRACING_V2: "false",
     AGENT_WORD_DELAY_MS: process.env.AGENT_WORD_DELAY_MS ?? "40",
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("POSTERN_ASSERTION_"))),
   },
 });
 

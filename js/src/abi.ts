@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 3;
+export const abiVersion = 4;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -36,6 +36,8 @@ export interface User {
   readonly permissions: readonly string[];
   /** The validated claims. */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** The user's own fields: from claims, or from a token's or key's row in the configuration. Never the secret ones. */
+  readonly fields: Readonly<Record<string, unknown>>;
 }
 
 export type HeaderList = [name: string, value: string][];
@@ -234,14 +236,20 @@ class Reader {
 }
 
 /** Claims are parsed when they are first looked at: most requests need the identity alone. */
-function makeUser(identity: string, displayName: string, permissions: readonly string[], claimsJson: string): User {
+function makeUser(
+  identity: string, displayName: string, permissions: readonly string[], claimsJson: string, fieldsJson: string,
+): User {
   let claims: User["claims"] | undefined;
+  let fields: User["fields"] | undefined;
   return Object.freeze({
     identity,
     displayName,
     permissions: Object.freeze(permissions),
     get claims() {
       return (claims ??= frozen(JSON.parse(claimsJson) as Record<string, unknown>));
+    },
+    get fields() {
+      return (fields ??= frozen(JSON.parse(fieldsJson) as Record<string, unknown>));
     },
   });
 }
@@ -291,7 +299,7 @@ export function readStep(memory: Memory, ledger: number): Step {
         kind: "authenticated", stepId,
         cacheSlot: reader.word(),
         cacheSerial: reader.word(),
-        user: makeUser(reader.text(), reader.text(), reader.texts(), reader.text()),
+        user: makeUser(reader.text(), reader.text(), reader.texts(), reader.text(), reader.text()),
       };
     case 7:
       return {

@@ -3,13 +3,16 @@ export { Gate } from "./gate.js";
 export { cacheApiStore } from "./cache-store.js";
 export type { CacheStoreOptions } from "./cache-store.js";
 export type {
-  ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, KeyStore, User,
+  DenylistSource, ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, KeyStore, User,
 } from "./gate.js";
 export type {
   CerbosOperand, CerbosPlan, FilterAction, FilterFor, FilterForm, FilterResource, HostUser, LangGraphFilter, SqlCondition,
 } from "./filter.js";
 export { AuthError, ConfigError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
+export type {
+  ApiKeys, Credential, Denied, Handover, IntrospectionCheck, JwtCredential, KnownUser, OnlineCheck, StaticTokens, SupabaseCheck,
+} from "./config.js";
 export type {
   Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, PresetName, Rule, RuleKey,
   SymmetricKey, Upstream,

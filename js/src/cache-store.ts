@@ -50,7 +50,7 @@ export function cacheApiStore(config: GateConfig | string, options: CacheStoreOp
 
 /** How long kept keys can be of use: past that the core refuses them anyway. */
 function secondsMax(config: GateConfig | string): number {
-  const issuers = typeof config === "string" ? [{}] : config.issuers;
+  const issuers = typeof config === "string" ? [{}] : config.issuers ?? [{}];
   return Math.max(...issuers.map(
     ({ max_age_seconds = maxAgeSecondsDefault, stale_seconds_max = staleSecondsDefault }: IssuerRules) =>
       max_age_seconds + stale_seconds_max,

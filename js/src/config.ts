@@ -33,6 +33,14 @@ export interface IssuerRules {
   require?: Readonly<Record<string, string>>;
   /** The claim that says who it is. Default: `sub`. */
   identity_claim?: string;
+  /** Becomes the user's display name. Default: `name`. A path such as `app_metadata.name` reaches into a claim. */
+  display_name_claim?: string;
+  /** Become the user's permissions. Default: `permissions` and `scope`. */
+  permission_claims?: string | readonly string[];
+  /** Fields of the user's own, and the claims they come from; `$user.fields.NAME` in the policy. */
+  fields?: Readonly<Record<string, string>>;
+  /** Claims that users can write themselves (Supabase's `user_metadata`) and that the four above may rest on all the same. */
+  user_writable_claims_allowed?: string | readonly string[];
   /**
    * Put before the identity, at most 64 bytes, for example `"supabase|"`. Several issuers each need one that no other
    * begins with, unless `shared_identities` is spelled out.
@@ -73,6 +81,97 @@ export interface PresetIssuer extends IssuerRules {
 
 export type Issuer = PlainIssuer | PresetIssuer;
 
+/** A user that the configuration knows by the SHA-256 of what they show; `postern hash-token` makes it. */
+export interface KnownUser {
+  /** 64 hexadecimal digits or 43 characters of base64url. */
+  sha256: string;
+  display_name?: string;
+  permissions?: string | readonly string[];
+  /** `"$NAME"` is a secret from the environment; what looks like one must be, or say `{ public: value }`. */
+  fields?: Readonly<Record<string, Scalar | { readonly public: Scalar }>>;
+}
+
+/** Bearer tokens of the `issuers`. */
+export interface JwtCredential { kind: "jwt" }
+
+/** A table of bearer tokens. */
+export interface StaticTokens {
+  kind: "static_tokens";
+  identity_prefix?: string;
+  tokens: readonly (KnownUser & { identity: string })[];
+}
+
+/** Keys `PREFIX_ID_SECRET` in a header of their own. */
+export interface ApiKeys {
+  kind: "api_keys";
+  identity_prefix?: string;
+  /** Default: `x-api-key`. */
+  header?: string;
+  /** Before the id. Default: `pk`. */
+  prefix?: string;
+  keys: readonly (KnownUser & { id: string; identity?: string })[];
+}
+
+/** What both kinds of online check have. */
+export interface OnlineCheck extends Pick<
+  IssuerRules, "identity_claim" | "display_name_claim" | "permission_claims" | "fields" | "user_writable_claims_allowed" | "identity_prefix"
+> {
+  /** How long a good answer serves, never past the token's own end. Default 60, at most 3600. */
+  cache_seconds?: number;
+  /** How long a bad answer serves. Default 10, at most 300. */
+  negative_cache_seconds?: number;
+  /** How long the authority may take; then 503. Default 5000. */
+  time_limit_ms?: number;
+}
+
+/** Supabase is asked about each token (`/auth/v1/user`). */
+export interface SupabaseCheck extends OnlineCheck {
+  kind: "supabase";
+  url: string;
+  /** The project's anon key; a value may be `"$NAME"`. */
+  apikey: string;
+}
+
+/** An authority is asked about each token, RFC 7662. */
+export interface IntrospectionCheck extends OnlineCheck {
+  kind: "introspection";
+  url: string;
+  client_id: string;
+  client_secret: string;
+  /** The exact `iss` of an answer that has one. */
+  issuer?: string;
+  audience?: string | readonly string[];
+  any_audience?: boolean;
+}
+
+export type Credential = JwtCredential | StaticTokens | ApiKeys | SupabaseCheck | IntrospectionCheck;
+
+/** A credential that is no longer good, by its names. */
+export type Denied =
+  | { readonly iss: string; readonly jti: string }
+  | { readonly iss: string; readonly sub: string; readonly issued_before: number }
+  | { readonly api_key: string };
+
+/** What the agent server is told of the user. */
+export interface Handover {
+  /** A signed word about the user, as `Authorization: Bearer` in place of the client's. */
+  assertion?: {
+    alg?: "ES256" | "HS256";
+    /** `"$NAME"`: for ES256 a private JWK, for HS256 a secret of 32 bytes or more. */
+    key: string;
+    /** Default: the upstream's URL. */
+    audience?: string;
+    /** Default and most: 60. */
+    lifetime_seconds?: number;
+  };
+  /** `x-user-id`, `x-user-name`, `x-user-permissions`, percent-encoded. */
+  headers?: boolean;
+  /** `config.configurable.langgraph_auth_user`, `_user_id` and `_permissions` of runs. */
+  configurable?: boolean;
+  /** Secret fields of users that go along in assertion and configurable. */
+  secret_fields?: string | readonly string[];
+}
+
 /** The agent server behind the gate. */
 export interface Upstream {
   url: string;
@@ -81,6 +180,7 @@ export interface Upstream {
   headers?: Readonly<Record<string, string>>;
   /** Names of the graphs that may be run. Without it: any name. */
   graphs?: readonly string[];
+  identity?: Handover;
 }
 
 type Scalar = string | number | boolean;
@@ -123,8 +223,14 @@ export interface Limits {
 /** The whole configuration, as in a file. */
 export interface GateConfig {
   $schema?: string;
-  issuers: readonly Issuer[];
-  /** The same identity from two issuers is the same person. Without it several issuers each need an `identity_prefix`. */
+  /** May be left out where `credentials` says all there is. */
+  issuers?: readonly Issuer[];
+  /** Ways to say who one is, in order: the first that applies decides. Without it: the issuers alone. */
+  credentials?: readonly Credential[];
+  /** A cookie that may hold a bearer token, for pages of these origins. */
+  cookie?: { name: string; origins: string | readonly string[] };
+  denylist?: readonly Denied[];
+  /** The same identity from two sources is the same person. Without it several sources each need an `identity_prefix`. */
   shared_identities?: boolean;
   upstream: Upstream;
   /** Without it: every user sees their own threads (`owner`), and the server's own graphs. */

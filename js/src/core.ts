@@ -124,6 +124,14 @@ export class Core {
     return this.#call(() => this.#glue.keyJwk(gate, keyHandle));
   }
 
+  /** The configuration that an environment makes, by its well-known names alone. */
+  environmentConfig(env: Readonly<Record<string, unknown>>): ReturnType<Glue["environmentConfig"]> {
+    return this.#call(() => this.#glue.environmentConfig(this.#glue.environmentNames().flatMap((name) => {
+      const value = env[name];
+      return typeof value === "string" ? [name, value] : [];
+    })));
+  }
+
   closeGate(gate: number): void {
     if (!this.dead) this.#call(() => this.#glue.closeGate(gate));
   }

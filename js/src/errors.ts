@@ -2,26 +2,25 @@
 
 /** Every way a request can be refused; the list is core/include/postern/error.h, and a test compares. */
 export type ErrorCode =
-  | "credential_missing" | "credential_malformed" | "credential_duplicated"
+  | "credential_missing" | "credential_malformed" | "credential_duplicated" | "credential_unknown"
+  | "credential_refused" | "credential_revoked" | "origin_not_allowed" | "authority_unavailable"
   | "token_too_large" | "jws_malformed" | "header_malformed" | "header_unsupported" | "type_not_allowed"
-  | "algorithm_not_allowed" | "payload_malformed" | "issuer_unknown"
-  | "key_unknown" | "key_ambiguous" | "keys_unavailable" | "signature_malformed" | "signature_invalid"
-  | "claim_malformed" | "claim_missing" | "issuer_mismatch" | "audience_mismatch" | "token_expired"
-  | "token_not_yet_valid" | "token_issued_in_future" | "token_kind_not_allowed" | "claim_mismatch"
-  | "identity_malformed"
+  | "algorithm_not_allowed" | "payload_malformed" | "issuer_unknown" | "key_unknown" | "key_ambiguous"
+  | "keys_unavailable" | "signature_malformed" | "signature_invalid" | "claim_malformed" | "claim_missing"
+  | "issuer_mismatch" | "audience_mismatch" | "token_expired" | "token_not_yet_valid"
+  | "token_issued_in_future" | "token_kind_not_allowed" | "claim_mismatch" | "identity_malformed"
   | "method_not_allowed" | "target_malformed" | "route_unknown" | "route_denied" | "policy_denied"
-  | "scope_insufficient"
-  | "query_not_accepted" | "body_malformed" | "body_too_large" | "body_encoding_unsupported"
-  | "field_not_accepted" | "field_malformed" | "assistant_not_allowed" | "filter_not_enforceable"
-  | "search_not_enforceable" | "namespace_denied"
-  | "object_unknown" | "object_exists" | "copy_source_unknown"
-  | "upstream_failed" | "upstream_timeout" | "reply_too_large" | "gate_overloaded" | "step_mismatch"
-  | "host_failed";
+  | "scope_insufficient" | "query_not_accepted" | "body_malformed" | "body_too_large"
+  | "body_encoding_unsupported" | "field_not_accepted" | "field_malformed" | "assistant_not_allowed"
+  | "filter_not_enforceable" | "search_not_enforceable" | "namespace_denied" | "object_unknown"
+  | "object_exists" | "copy_source_unknown" | "upstream_failed" | "upstream_timeout" | "reply_too_large"
+  | "gate_overloaded" | "step_mismatch" | "host_failed";
 
 /** The answers a host gives without the core: the upstream is gone, or the instance is. */
 export const hostErrors = {
   upstream_failed: [502, "the upstream did not give a usable answer"],
   upstream_timeout: [504, "the upstream did not answer in time"],
+  authority_unavailable: [503, "the authority that knows the token cannot be asked"],
   gate_overloaded: [503, "too many requests are open"],
   host_failed: [500, "the host could not carry out a step"],
 } as const satisfies Partial<Record<ErrorCode, readonly [number, string]>>;

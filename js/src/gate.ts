@@ -39,6 +39,17 @@ export interface KeyStore {
   put(text: string): Promise<unknown>;
 }
 
+/**
+ * Where what is no longer good stands: a KV, Redis, a file. The text is JSON, a list as the configuration's `denylist`, which counts
+ * as well.
+ */
+export interface DenylistSource {
+  /** The list as it is now; nothing for an empty one. */
+  get(): Promise<string | null | undefined>;
+  /** How old what was read may get before it is read again. Default 5. */
+  intervalSeconds?: number;
+}
+
 export interface GateOptions {
   /** What `"$NAME"` in a secret field stands for. Only names the configuration mentions are read. */
   env?: Readonly<Record<string, unknown>>;
@@ -60,6 +71,11 @@ export interface GateOptions {
    * `"portable"`: the core. Or a verifier of the program's. Everything else about a token is always the core's.
    */
   verifier?: "host" | "portable" | HostVerifier;
+  /**
+   * Read inside requests: one that finds the list older than its interval waits for it, at most a second, and open streams look as
+   * often. When it cannot be read the last list stays; before there was any, requests are answered 503.
+   */
+  denylist?: DenylistSource;
   /** Told of every warning about the configuration, and when the key store fails. Default: `console.warn`, each once. */
   onWarning?: (warning: string) => void;
 }
@@ -116,6 +132,10 @@ const storeReadsMax = 3;
 // A JWK Set has at most 256 KiB: room for those of a dozen issuers. More would only grow the instance's memory.
 const storeTextMax = 4 * 1024 * 1024;
 
+// A read of a KV is some milliseconds; a revoked token that works for five more seconds is bearable.
+const denylistSecondsDefault = 5;
+const denylistReadLimitMs = 1_000;
+
 const nullBodyStatuses = new Set([101, 103, 204, 205, 304]);
 const hopByHopHeaders = [
   "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
@@ -137,9 +157,11 @@ interface Seat {
   storeReadsLeft: number;
   /** Of the keys that the store was last given. */
   keysVersion: number;
+  /** The host's denylist that the core was given. */
+  denylistText: string | undefined;
 }
 
-const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: [], verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0 });
+const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: [], verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0, denylistText: undefined });
 
 /** Inside a request: workerd has no randomness at global scope. */
 function seedOnce(seat: Seat): void {
@@ -151,6 +173,11 @@ function seedOnce(seat: Seat): void {
 /** The client went away: nobody reads the answer. */
 class ClientLeft extends Error {
   override name = "ClientLeft";
+}
+
+/** There is no denylist yet, and who is named in it must not get in. */
+class DenylistUnread extends Error {
+  override name = "DenylistUnread";
 }
 
 /** More bytes are held than the gate may hold. */
@@ -189,6 +216,9 @@ export class Gate {
   #dueAtMs = 0;
   #heldBytes = 0;
   #keyStoreWarned = false;
+  // Of the denylist: what was read last and when; kept here because a new instance starts without.
+  #denied: { text: string; readAtMs: number } | undefined;
+  #denylistWarned = false;
 
   private constructor(
     seat: Seat, config: string, environment: string[], upstreamUrl: string, warnings: string[], options: GateOptions,
@@ -226,6 +256,18 @@ export class Gate {
   }
 
   /**
+   * Makes a gate from variables alone: `POSTERN_CONFIG` (a whole configuration), or `POSTERN_UPSTREAM`, `SUPABASE_URL` and
+   * `SUPABASE_ANON_KEY`, and `LANGSMITH_API_KEY` for an upstream that wants it. In a worker: its vars and secrets.
+   *
+   * @throws {ConfigError} when one is missing, and as {@link Gate.create} does.
+   */
+  static async fromEnvironment(env: Readonly<Record<string, unknown>>, options: Omit<GateOptions, "env"> = {}): Promise<Gate> {
+    const made = (await currentCore()).environmentConfig(env);
+    if (made.error !== undefined) throw new ConfigError(made.error);
+    return Gate.create(made.text, { ...options, env });
+  }
+
+  /**
    * Judges a request and carries the decision out: the answer is the upstream's, streamed as it comes, or
    * the gate's own refusal. Never rejects.
    */
@@ -240,7 +282,7 @@ export class Gate {
         decision = { outcome: "left", status: 499 };
         response = new Response(null, { status: 499 });
       } else {
-        const code = overload(fault) ? "gate_overloaded" : "host_failed";
+        const code = codeOf(fault);
         response = errorResponse(code);
         decision = { outcome: "failed", status: response.status, code };
         if (code === "host_failed") console.error(`postern: a request failed: ${nameOf(fault)}`);
@@ -268,6 +310,7 @@ export class Gate {
       // Awaits only what is not at hand: a token that was seen before costs no turn of the event loop.
       seat = this.#seatAtHand() ?? await this.#takeSeat();
       if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signalOf(request));
+      if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
       const authorization = request.headers.get("authorization");
       if (typeof authorization === "string" && seat.seeded) {
         const user = seat.core.recall(seat.handle, authorization, this.#now(), seat.users);
@@ -298,7 +341,7 @@ export class Gate {
       }
     } catch (fault) {
       if (fault instanceof AuthError) throw fault;
-      const code = overload(fault) ? "gate_overloaded" : "host_failed";
+      const code = codeOf(fault);
       const response = errorResponse(code);
       const body = new Uint8Array(await response.clone().arrayBuffer());
       throw new AuthError(code, hostErrors[code][1], response.status, response.headers, body, { cause: fault });
@@ -418,6 +461,7 @@ export class Gate {
     const { core } = seat;
     const signal = signalOf(request);
     if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signal);
+    if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
     const { budget, release } = this.#budget();
     let exchange = 0;
     try {
@@ -449,7 +493,7 @@ export class Gate {
               // The exchange is over: its slot is not held for as long as the reply streams.
               core.close(exchange);
               exchange = 0;
-              return await this.#pass(step, request);
+              return await this.#pass(step, request, seat);
             }
             const reply = await fetchWhole(
               this.#fetch, step.request, Math.min(step.bytesMax, bodyBytesMax), step.timeLimitMs, budget, signal, "firstByte",
@@ -471,7 +515,7 @@ export class Gate {
   }
 
   /** Streams the upstream's reply to the client as it arrives. */
-  async #pass(step: Forward, request: Request): Promise<[Response, Omit<GateDecision, "durationMs">]> {
+  async #pass(step: Forward, request: Request, seat: Seat): Promise<[Response, Omit<GateDecision, "durationMs">]> {
     const failed = (code: "upstream_failed" | "upstream_timeout"): [Response, Omit<GateDecision, "durationMs">] => {
       const response = errorResponse(code);
       return [response, { outcome: "failed", status: response.status, code }];
@@ -504,7 +548,10 @@ export class Gate {
       headers.delete("content-encoding");
       headers.delete("content-length");
     }
-    const body = nullBodyStatuses.has(status) ? null : upstream.body;
+    let body = nullBodyStatuses.has(status) ? null : upstream.body;
+    if (body !== null && this.#options.denylist !== undefined && step.credential !== "") {
+      body = this.#watched(body, step.credential, seat, attempt);
+    }
     if (body !== null) streaming.set(body, [attempt, request]);
     return [new Response(body, { status, headers }), { outcome: "forwarded", status }];
   }
@@ -636,6 +683,94 @@ export class Gate {
     }
   }
 
+  /** True when the list in use is young enough, or the last that could be had; false before there was any. */
+  async #readDenylist(seat: Seat): Promise<boolean> {
+    const source = this.#options.denylist;
+    if (source === undefined) return true;
+    const intervalMs = (source.intervalSeconds ?? denylistSecondsDefault) * 1000;
+    if (this.#denied !== undefined && this.#now() - this.#denied.readAtMs < intervalMs) {
+      // A new instance has not been told yet.
+      if (seat.denylistText !== this.#denied.text) this.#setDenylist(seat, this.#denied.text);
+      return true;
+    }
+    const askedAtMs = this.#now();
+    try {
+      // Each request reads for itself: in workerd one may not await another's promise.
+      const text = (await withinTime(denylistReadLimitMs, source.get())) ?? "[]";
+      if (typeof text !== "string") throw new TypeError("the denylist gave no text");
+      this.#setDenylist(seat, text);
+      this.#denied = { text, readAtMs: askedAtMs };
+      return true;
+    } catch (fault) {
+      if (fault instanceof CoreTrapped) throw fault;
+      if (!this.#denylistWarned) {
+        this.#denylistWarned = true;
+        warn(`the denylist could not be read: ${fault instanceof ConfigError ? fault.message : nameOf(fault)}`, this.#options);
+      }
+      if (this.#denied === undefined) return false;
+      if (seat.denylistText !== this.#denied.text) this.#setDenylist(seat, this.#denied.text);
+      return true;
+    }
+  }
+
+  #setDenylist(seat: Seat, text: string): void {
+    if (seat.denylistText === text) return;
+    const set = seat.core.setDenylist(seat.handle, text);
+    if (set.error !== undefined) throw new ConfigError(set.error);
+    seat.denylistText = text;
+  }
+
+  /** The stream, until its caller is denied: then it breaks, and the upstream's work ends. */
+  #watched(
+    body: ReadableStream<Uint8Array<ArrayBuffer>>, credential: string, seat: Seat, attempt: Attempt,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const reader = body.getReader();
+    const intervalMs = (this.#options.denylist?.intervalSeconds ?? denylistSecondsDefault) * 1000;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = (): void => {
+      clearTimeout(timer);
+      attempt.finish();
+    };
+    return new ReadableStream<Uint8Array<ArrayBuffer>>({
+      start: (controller) => {
+        const look = async (): Promise<void> => {
+          let denied = true;  // an instance that is gone can vouch for nobody
+          try {
+            if (!seat.core.dead && !this.#closed && (await this.#readDenylist(seat))) denied = seat.core.isDenied(seat.handle, credential);
+          } catch {
+            // a trap
+          }
+          if (!denied) {
+            timer = setTimeout(look, intervalMs);
+            return;
+          }
+          controller.error(new Error("the credential was revoked"));
+          reader.cancel().catch(() => {});
+          end();
+        };
+        timer = setTimeout(look, intervalMs);
+      },
+      pull: async (controller) => {
+        try {
+          const { done, value } = await reader.read();
+          if (!done) {
+            controller.enqueue(value);
+            return;
+          }
+          end();
+          controller.close();
+        } catch (fault) {
+          end();
+          controller.error(fault);
+        }
+      },
+      cancel: (reason) => {
+        end();
+        return reader.cancel(reason);
+      },
+    });
+  }
+
   #warnOfKeyStore(what: "read" | "written", fault: unknown): void {
     if (this.#keyStoreWarned) return;
     this.#keyStoreWarned = true;
@@ -739,8 +874,10 @@ function authError(core: Core, step: Respond): AuthError {
   );
 }
 
-function overload(fault: unknown): boolean {
-  return fault instanceof Overloaded || (fault instanceof CoreRefused && fault.code === "gate_overloaded");
+function codeOf(fault: unknown): "authority_unavailable" | "gate_overloaded" | "host_failed" {
+  if (fault instanceof DenylistUnread) return "authority_unavailable";
+  const overloaded = fault instanceof Overloaded || (fault instanceof CoreRefused && fault.code === "gate_overloaded");
+  return overloaded ? "gate_overloaded" : "host_failed";
 }
 
 function warn(warning: string, options: GateOptions): void {

@@ -32,6 +32,8 @@ export interface Bindings {
   ):
     | { handle: number; upstreamUrl: string; warnings: string[]; error?: undefined }
     | { error: { line: number; column: number; path: string; message: string } };
+  environmentConfig(environment: string[]): { text: string; error?: undefined } | { error: ArgumentFault };
+  environmentNames(): string[];
   closeGate(gate: number): void;
   useHostVerifier(gate: number, algorithms: readonly string[]): void;
   keyJwk(gate: number, keyHandle: bigint): string;

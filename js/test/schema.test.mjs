@@ -49,13 +49,13 @@ function published() {
   }
   for (const path of [...filesUnder("examples", /\.jsonc?$/), ...filesUnder("bench", /\.jsonc?$/)]) {
     const config = parse(read(path));
-    if (config?.issuers !== undefined && config.upstream !== undefined) found.push([path, config]);
+    if ((config?.issuers ?? config?.credentials) !== undefined && config.upstream !== undefined) found.push([path, config]);
   }
   for (const path of ["README.md", ...filesUnder("docs", /\.md$/)]) {
     for (const [, block] of read(path).matchAll(/```jsonc?\n([\s\S]*?)```/g)) {
       const config = parse(block);
       if (config === undefined || config === null || typeof config !== "object") continue;
-      if (config.issuers !== undefined && config.upstream !== undefined) found.push([path, config]);
+      if ((config.issuers ?? config.credentials) !== undefined && config.upstream !== undefined) found.push([path, config]);
     }
   }
   return found;
@@ -67,11 +67,23 @@ const without = (name) => ({ ...plain, issuers: [{ ...plain.issuers[0], [name]: 
 const policy = (rules) => ({ ...plain, policy: rules });
 const filter = (condition) => policy({ threads: { filter: condition } });
 const upstream = (more) => ({ ...plain, upstream: { ...plain.upstream, ...more } });
+const credentials = (source) => ({ credentials: [source], upstream: plain.upstream });
 const everything = {
   $schema: "./postern.schema.json",
   shared_identities: true,
+  credentials: [
+    { kind: "static_tokens", tokens: [{ sha256: "0".repeat(64), identity: "a", display_name: "A", permissions: [], fields: { team: "blue", seats: 3, key: { public: "x" } } }] },
+    { kind: "jwt" },
+    { kind: "api_keys", identity_prefix: "k:", header: "X-Key", prefix: "k1", keys: [{ id: "ci-1", sha256: "A".repeat(43), permissions: "read", fields: { github_token: "$TOKEN" } }] },
+    { kind: "supabase", url: "https://project.supabase.co", apikey: "$KEY", fields: { role: "app_metadata.role" }, cache_seconds: 1, negative_cache_seconds: 300, time_limit_ms: 100 },
+    { kind: "introspection", url: "https://idp.example/introspect", client_id: "gate", client_secret: "$KEY", audience: ["a"], issuer: "https://idp.example", identity_claim: "username", display_name_claim: "name", permission_claims: ["scope"] },
+    { kind: "introspection", url: "https://idp.example/introspect", client_id: "gate", client_secret: "$KEY", any_audience: true, fields: { nick: "user_metadata.nick" }, user_writable_claims_allowed: "user_metadata" },
+  ],
+  cookie: { name: "sb-access", origins: ["https://app.example", "http://localhost:3000"] },
+  denylist: [{ iss: "https://idp.example", jti: "1" }, { iss: "https://idp.example", sub: "s", issued_before: 1 }, { api_key: "ci-1" }],
   issuers: [
     {
+      display_name_claim: "nickname", permission_claims: "scp", fields: { org: "https://idp.example/org" },
       issuer: "https://idp.example", audience: ["a", "b"], jwks_uri: "https://idp.example/keys", jwks_origins: "https://keys.example", keys: jwks,
       symmetric_keys: [{ alg: "HS256", secret: "$SECRET", kid: "s" }], algorithms: ["ES256", "EdDSA"], types: "JWT", type_required: true,
       require: { tenant: "t" }, identity_claim: "sub", identity_prefix: "p:", leeway_seconds: 0, max_age_seconds: 30, stale_seconds_max: 0,
@@ -79,7 +91,7 @@ const everything = {
     { preset: "supabase", url: "https://project.supabase.co" },
     { preset: "okta", url: "https://org.okta.com/oauth2/default", any_audience: true },
   ],
-  upstream: { url: "https://agents.example/base", api: "langgraph", headers: { "X-Api-Key": "$KEY" }, graphs: ["agent"] },
+  upstream: { url: "https://agents.example/base", api: "langgraph", headers: { "X-Api-Key": "$KEY" }, graphs: ["agent"], identity: { assertion: { alg: "HS256", key: "$KEY", audience: "x", lifetime_seconds: 5 }, headers: true, configurable: true, secret_fields: ["github_token"] } },
   policy: {
     "*": { filter: { owner: "$user.identity", n: 1, b: { $eq: true }, tags: { $contains: ["a", "$user.claims.org.id"] }, $or: [{ a: "x" }, { $and: [{ b: 1 }] }] }, stamp: { owner: "$user.identity", n: 1.5 } },
     "threads:delete": "deny", "assistants": "allow", "*:search": "allow",
@@ -182,6 +194,33 @@ const wrong = {
   "a reference without name": filter({ a: "$user.claims." }),
   "a reference with an empty part": filter({ a: "$user.claims.a..b" }),
   "a dollar alone": filter({ a: "$" }),
+  "no credential": { ...plain, credentials: [] },
+  "a kind of credential that is none": credentials({ kind: "password" }),
+  "a token in clear": credentials({ kind: "static_tokens", tokens: [{ sha256: "user1-token", identity: "a" }] }),
+  "a token of nobody": credentials({ kind: "static_tokens", tokens: [{ sha256: "0".repeat(64) }] }),
+  "a token with a typo": credentials({ kind: "static_tokens", tokens: [{ sha256: "0".repeat(64), identity: "a", permisions: [] }] }),
+  "no tokens": credentials({ kind: "static_tokens", tokens: [] }),
+  "an API key without id": credentials({ kind: "api_keys", keys: [{ sha256: "0".repeat(64) }] }),
+  "an API key whose id has an underscore": credentials({ kind: "api_keys", keys: [{ id: "a_b", sha256: "0".repeat(64) }] }),
+  "a field that is LangGraph's": credentials({ kind: "api_keys", keys: [{ id: "a", sha256: "0".repeat(64), fields: { identity: "root" } }] }),
+  "a field that is a list": credentials({ kind: "api_keys", keys: [{ id: "a", sha256: "0".repeat(64), fields: { a: ["x"] } }] }),
+  "supabase over http": credentials({ kind: "supabase", url: "http://project.supabase.co", apikey: "$K" }),
+  "supabase without apikey": credentials({ kind: "supabase", url: "https://project.supabase.co" }),
+  "a cache of no time": credentials({ kind: "supabase", url: "https://project.supabase.co", apikey: "$K", cache_seconds: 0 }),
+  "introspection without audience": credentials({ kind: "introspection", url: "https://idp.example/i", client_id: "c", client_secret: "$S" }),
+  "introspection without secret": credentials({ kind: "introspection", url: "https://idp.example/i", client_id: "c", audience: "a" }),
+  "a cookie without origins": { ...plain, cookie: { name: "session" } },
+  "a cookie's name with a space": { ...plain, cookie: { name: "a b", origins: ["https://app.example"] } },
+  "a denylist of tokens": { ...plain, denylist: [{ token: "eyJ" }] },
+  "a denied jti of nobody": { ...plain, denylist: [{ jti: "1" }] },
+  "a denied sub for ever": { ...plain, denylist: [{ iss: "i", sub: "s" }] },
+  "milliseconds": { ...plain, denylist: [{ iss: "i", sub: "s", issued_before: 1_800_000_000_000 }] },
+  "an assertion without key": upstream({ identity: { assertion: {} } }),
+  "an assertion whose key stands there": upstream({ identity: { assertion: { key: "secret" } } }),
+  "an assertion of a minute and a second": upstream({ identity: { assertion: { alg: "HS256", key: "$K", lifetime_seconds: 61 } } }),
+  "an unsigned assertion": upstream({ identity: { assertion: { alg: "none", key: "$K" } } }),
+  "identity with a typo": upstream({ identity: { header: true } }),
+  "a field from what users write": issuer({ fields: { identity: "x" } }),
   "an unknown limit": { ...plain, limits: { body_max: 1 } },
   "a limit below its least": { ...plain, limits: { body_bytes_max: 1023 } },
   "a limit over its most": { ...plain, limits: { upstream_time_limit_ms: 3_600_001 } },

@@ -1,6 +1,7 @@
 // postern: the gate as one program.
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -16,8 +17,10 @@
 #include <string_view>
 
 #include "io.h"
+#include "make_secrets.h"
 #include "options.h"
 #include "policy_test_report.h"
+#include "postern/environment.h"
 #include "postern/gate.h"
 #include "postern/policy_test.h"
 #include "routes_command.h"
@@ -55,6 +58,25 @@ Environment process_environment() {
   return all;
 }
 
+// A secret may come as a file, as container platforms hand them out: NAME_FILE=/run/secrets/name gives NAME the file's first
+// line. Only where NAME itself is not set.
+Environment with_files(Environment environment) {
+  const Environment given = environment;
+  for (const auto& [name, path] : given) {
+    if (name.size() <= 5 || !name.ends_with("_FILE")) continue;
+    const std::string wanted = name.substr(0, name.size() - 5);
+    const auto same = [&](const auto& one) { return one.first == wanted; };
+    if (std::any_of(given.begin(), given.end(), same)) continue;
+    std::ifstream file(path, std::ios::binary);
+    std::string line;
+    if (file && std::getline(file, line)) {
+      if (line.ends_with('\r')) line.pop_back();
+      environment.emplace_back(wanted, std::move(line));
+    }
+  }
+  return environment;
+}
+
 // Prints what is wrong and yields nothing, or prints the warnings and yields the gate.
 std::optional<Gate> load(const Options& options) {
   std::string text = options.config_text;
@@ -65,7 +87,18 @@ std::optional<Gate> load(const Options& options) {
     text = std::move(*read);
     place = options.config_file;
   }
-  Result<Gate, ConfigError> gate = Gate::create(text, process_environment());
+  const Environment environment = with_files(process_environment());
+  if (options.config_from_environment) {
+    place = "the environment";
+    Result<std::string, ConfigError> made = config_from_environment(environment);
+    if (!made) {
+      std::fprintf(stderr, "postern: %s %s\n", made.error().path.c_str(), made.error().message.c_str());
+      std::fprintf(stderr, "postern: or write postern serve --config FILE, or --upstream and --issuer (postern serve --help)\n");
+      return std::nullopt;
+    }
+    text = std::move(made).value();
+  }
+  Result<Gate, ConfigError> gate = Gate::create(text, environment);
   if (!gate) {
     const ConfigError& error = gate.error();
     if (options.config_file.empty()) {
@@ -141,11 +174,45 @@ int test(const Options& options) {
   return report->failed == 0 ? 0 : 1;
 }
 
+// The token goes to stdout, to be piped on, and what the configuration needs after it.
+int hash_or_make_token(const Options& options) {
+  std::string token;
+  if (options.make_token) {
+    auto made = make_token(options.api_key_prefix, options.api_key_id);
+    if (!made) {
+      std::fprintf(stderr, "postern: the system gives no randomness\n");
+      return 1;
+    }
+    token = std::move(*made);
+    std::printf("%s\n", token.c_str());
+  } else {
+    token = read_file("-").value_or("");
+    while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
+    if (token.empty()) {
+      std::fprintf(stderr, "postern: no token on stdin; try: printf %%s TOKEN | postern hash-token\n");
+      return status_wrong_input;
+    }
+  }
+  std::printf("%s\n", hash_token(token).c_str());
+  return 0;
+}
+
 int run(const Options& options) {
   switch (options.command) {
     case Command::version:
       std::printf("postern %s\n", POSTERN_VERSION);
       return 0;
+    case Command::hash_token:
+      return hash_or_make_token(options);
+    case Command::new_key: {
+      const auto key = make_assertion_key();
+      if (!key) {
+        std::fprintf(stderr, "postern: the system gives no randomness\n");
+        return 1;
+      }
+      std::printf("%s\n%s\n", key->private_jwk.c_str(), key->public_jwks.c_str());
+      return 0;
+    }
     case Command::check_config:
       if (!load(options)) return status_wrong_input;
       std::printf("%s: ok\n", options.config_file.c_str());

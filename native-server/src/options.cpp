@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -17,6 +18,9 @@ constexpr std::string_view header =
 constexpr std::string_view footer =
     "Start with flags alone:\n"
     "  postern serve --upstream http://127.0.0.1:2024 --issuer https://PROJECT.supabase.co/auth/v1 --audience authenticated\n"
+    "or with nothing but POSTERN_UPSTREAM, SUPABASE_URL and SUPABASE_ANON_KEY in the environment (or the whole in "
+    "POSTERN_CONFIG):\n"
+    "  postern serve\n"
     "or with a file that also holds the policy:\n"
     "  postern check-config postern.json && postern serve --config postern.json\n"
     "Exit status: 0 done, 1 cannot serve or a policy test failed, 2 the command line or the configuration is wrong.";
@@ -122,6 +126,14 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
       ->add_option("--key-snapshot", options.serve.key_snapshot_file,
                    "Keep the issuers' keys in this file over a restart; who can write it decides who gets in")
       ->type_name("FILE");
+  serve
+      ->add_option("--denylist", options.serve.denylist_file,
+                   "A file with what is no longer good, as the configuration's `denylist`; looked at again and again")
+      ->type_name("FILE");
+  serve->add_option("--denylist-seconds", options.serve.denylist_seconds, "How often --denylist is looked at")
+      ->type_name("N")
+      ->check(CLI::Range(1U, 3600U))
+      ->capture_default_str();
   serve->add_option("--drain-seconds", options.serve.drain_seconds, "How long SIGTERM lets requests finish")
       ->type_name("N")
       ->check(CLI::Range(0U, 86400U))
@@ -149,6 +161,16 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
   CLI::App* routes =
       app.add_subcommand("routes", "Print the LangGraph routes: under which rule each is, what it takes, what is denied");
   routes->add_flag("--json", options.routes_as_json, "As JSON");
+  CLI::App* hash =
+      app.add_subcommand("hash-token", "Print the SHA-256 that the configuration holds of a token; reads the token from stdin");
+  hash->add_flag("--new", options.make_token, "Make a token of 256 random bits first, and print it too");
+  hash->add_option("--api-key", options.api_key_id, "With --new: an API key with this public id")->type_name("ID");
+  hash->add_option("--prefix", options.api_key_prefix, "With --api-key: what stands before the id")
+      ->type_name("P")
+      ->capture_default_str();
+
+  CLI::App* new_key =
+      app.add_subcommand("new-key", "Make a key for upstream.identity.assertion: the private JWK, then the public JWK Set");
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
 
@@ -165,6 +187,16 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
     options.command = Command::test;
   } else if (*routes) {
     options.command = Command::routes;
+  } else if (*new_key) {
+    options.command = Command::new_key;
+  } else if (*hash) {
+    options.command = Command::hash_token;
+    const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+    const std::string& id = options.api_key_id;
+    if (!std::all_of(id.begin(), id.end(), allowed))
+      return ExitStatus{complain("--api-key has small letters, digits and - only")};
+    if (!id.empty() && !options.make_token)
+      return ExitStatus{complain("--api-key needs --new: a key that exists is hashed whole, from stdin")};
   } else if (*check) {
     options.command = Command::check_config;
     options.config_file = file;
@@ -185,11 +217,14 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
                                    ", or leave --config out")};
       }
     } else {
-      if (flags.upstream.empty() || flags.issuer.empty()) {
+      if (flags.upstream.empty() && flags.issuer.empty() && flags.audience.empty() && flags.jwks_uri.empty() &&
+          !flags.any_audience) {
+        options.config_from_environment = true;
+      } else if (flags.upstream.empty() || flags.issuer.empty()) {
         return ExitStatus{
             complain("serve needs --config FILE, or --upstream URL, --issuer URL and --audience A (postern serve --help)")};
       }
-      options.config_text = compose_config(flags);
+      if (!options.config_from_environment) options.config_text = compose_config(flags);
     }
     const std::string wrong = read_listen(flags.listen, options.serve);
     if (!wrong.empty()) return ExitStatus{complain(wrong)};

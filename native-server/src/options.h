@@ -8,7 +8,7 @@
 
 namespace postern::native {
 
-enum class Command : std::uint8_t { serve, explain, check_config, routes, test, version };
+enum class Command : std::uint8_t { serve, explain, check_config, routes, test, hash_token, new_key, version };
 
 struct Options {
   Command command = Command::serve;
@@ -17,6 +17,7 @@ struct Options {
   // Either a file, or its text composed from flags.
   std::string config_file;
   std::string config_text;
+  bool config_from_environment = false;  // neither file nor flags were given
 
   // explain
   std::string method = "GET";
@@ -29,6 +30,10 @@ struct Options {
   bool json = false;
   // routes
   bool routes_as_json = false;
+  // hash-token
+  bool make_token = false;
+  std::string api_key_id;  // "": a bearer token
+  std::string api_key_prefix = "pk";
 };
 
 // What main is to do at once: 0 after --help, 2 after a mistake (which was printed).

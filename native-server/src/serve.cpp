@@ -8,7 +8,9 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -98,6 +100,12 @@ class Client : public std::enable_shared_from_this<Client> {
     if (idle_) lost();
   }
   void lost();
+  // The caller was denied while a reply streams: the connection breaks.
+  void leave_if_denied() {
+    if (credential_.empty() || !server_.gate_.is_denied(credential_)) return;
+    line_.error = name(Error::credential_revoked);
+    lost();
+  }
 
  private:
   enum class Arrival : std::uint8_t { whole, over_limit, over_budget, failed };
@@ -108,6 +116,15 @@ class Client : public std::enable_shared_from_this<Client> {
     OnLost(const OnLost&) = delete;
     OnLost& operator=(const OnLost&) = delete;
     ~OnLost() { client_.on_lost_ = nullptr; }
+    Client& client_;
+  };
+
+  // What the next request of the connection is about has nothing to do with this one's caller.
+  struct Forget {
+    explicit Forget(Client& client) : client_(client) {}
+    Forget(const Forget&) = delete;
+    Forget& operator=(const Forget&) = delete;
+    ~Forget() { client_.credential_.clear(); }
     Client& client_;
   };
 
@@ -137,6 +154,7 @@ class Client : public std::enable_shared_from_this<Client> {
 
   Server& server_;
   Socket socket_;
+  std::string credential_;  // of the caller whose reply streams
   Alarm alarm_;
   MessageParser request_{MessageParser::Kind::request};
   std::string input_;  // bytes that were read and are not used up
@@ -618,6 +636,8 @@ Task<> Client::pass(Forward forward) {
   const auto asked = steady_clock::now();
   Call call(server_.upstreams_);
   const OnLost leaving(*this, [&call] { call.leave(); });
+  credential_ = std::move(forward.credential);
+  const Forget forgetting(*this);
   watch();
   Failure failure = co_await call.begin(forward.request, milliseconds(forward.time_limit_ms));
   line_.upstream_ms = std::max<std::int64_t>(line_.upstream_ms, 0) + since_ms(asked);
@@ -669,7 +689,7 @@ Task<> Client::pass(Forward forward) {
   }
   on_lost_ = nullptr;
   if (gone_) {
-    line_.error = "client_left";
+    if (line_.error.empty()) line_.error = "client_left";
   } else if (failure != Failure::none) {
     // Too late for a status: a reply that ends early must look like one, so the connection breaks.
     line_.error = name(Error::upstream_failed);
@@ -689,7 +709,8 @@ Server::Server(Gate& gate, const ServeOptions& options)
       acceptor_(io_),
       signals_(io_, SIGINT, SIGTERM),
       due_timer_(io_),
-      drain_timer_(io_) {}
+      drain_timer_(io_),
+      denylist_timer_(io_) {}
 
 Server::~Server() = default;
 
@@ -721,6 +742,15 @@ int Server::run() {
 
   if (!listen()) return 1;
   take_up_key_snapshot();
+  if (!options_.denylist_file.empty()) {
+    // Who starts with a list that cannot be read would let in whom it names.
+    const std::string fault = take_up_denylist();
+    if (!fault.empty()) {
+      std::fprintf(stderr, "postern: %s: %s\n", options_.denylist_file.c_str(), fault.c_str());
+      return 1;
+    }
+    look_after_denylist();
+  }
   const Tcp::endpoint local = acceptor_.local_endpoint();
   const std::string host = local.address().is_v6() ? "[" + local.address().to_string() + "]" : local.address().to_string();
   const std::string url = "http://" + host + ":" + std::to_string(local.port());
@@ -864,6 +894,32 @@ void Server::look_after_keys() {
   keys_kept_ = gate_.keys_version();
   const std::string fault = write_key_snapshot(options_.key_snapshot_file, gate_.export_keys());
   if (!fault.empty()) log_.event("key_snapshot_not_written", {{"why", fault}});
+}
+
+std::string Server::take_up_denylist() {
+  std::ifstream file(options_.denylist_file, std::ios::binary);
+  std::string text;
+  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file || file.bad()) return "cannot be read";
+  if (text == denylist_text_) return {};
+  const auto entries = gate_.set_denylist(text);
+  if (!entries) return entries.error().text();
+  denylist_text_ = std::move(text);
+  log_.event("denylist_read", {{"entries", std::to_string(entries.value())}});
+  const std::vector<Client*> clients(clients_.begin(), clients_.end());
+  for (Client* client : clients) client->leave_if_denied();
+  return {};
+}
+
+void Server::look_after_denylist() {
+  denylist_timer_.expires_after(std::chrono::seconds(options_.denylist_seconds));
+  denylist_timer_.async_wait([this](error_code error) {
+    if (error) return;
+    const std::string fault = take_up_denylist();
+    // The last good list stays: a file that is being written must not let anybody in.
+    if (!fault.empty()) log_.event("denylist_refused", {{"why", fault}});
+    look_after_denylist();
+  });
 }
 
 void Server::answered(std::uint64_t fetch_id) {

@@ -42,6 +42,8 @@ struct ServeOptions {
   std::uint16_t port = 8080;
   std::string ca_file;
   std::string key_snapshot_file;  // "": keys are kept in memory alone
+  std::string denylist_file;      // "": the configuration's alone
+  unsigned denylist_seconds = 5;  // how often the file is looked at
   LogLevel log = LogLevel::access;
   unsigned drain_seconds = 10;
   bool ready_json = false;
@@ -76,6 +78,9 @@ class Server {
   void look_after_due();
   void take_up_key_snapshot();
   void look_after_keys();
+  // Reads the denylist's file where it has changed; "" or what is wrong with it.
+  [[nodiscard]] std::string take_up_denylist();
+  void look_after_denylist();
 
   Gate& gate_;
   const ServeOptions options_;
@@ -88,6 +93,8 @@ class Server {
   asio::signal_set signals_;
   SteadyTimer due_timer_;
   SteadyTimer drain_timer_;
+  SteadyTimer denylist_timer_;
+  std::string denylist_text_;
   std::uint64_t keys_kept_ = 0;  // Gate::keys_version of the snapshot on disk
   std::size_t held_bytes_ = 0;
   std::set<Client*> clients_;

@@ -136,6 +136,21 @@ export async function startGate(kind, { upstream, issuer, audience = "authentica
   });
 }
 
+/**
+ * A gate from variables alone, as from a .env: POSTERN_CONFIG, or POSTERN_UPSTREAM and the rest.
+ * @param {"native" | "edge"} kind
+ * @param {Record<string, string>} variables
+ */
+export async function startGateFromEnvironment(kind, variables, args = []) {
+  if (kind === "native") {
+    const binary = process.env.POSTERN_BIN || path("build/release/postern");
+    return startService("gate-native", [binary, "serve", "--listen", "127.0.0.1:0", "--ready-json", ...args], { env: variables });
+  }
+  const port = String(await freePort());
+  const vars = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}=${value}`]);
+  return startService("gate-edge", [process.execPath, path("edge-worker/start.mjs"), "--port", port, ...vars, ...args], { timeoutSeconds: 120 });
+}
+
 export function removeLogs() {
   if (logs && !process.env.POSTERN_LOGS) rmSync(logs, { recursive: true, force: true });
 }

@@ -1,6 +1,7 @@
 // The command line: what it prints, and that a mistake stops the start with status 2.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -158,4 +159,53 @@ test("a key snapshot carries a restart over an issuer that is down, and only its
   await until(() => /key_snapshot_refused.*others may write it/.test(third.log()), "the refusal");
   assert.equal(await ask(third), 503);
   await until(() => /keys_unusable/.test(third.log()), "why there are no keys");
+});
+
+test("hash-token: of stdin, or of a token that it makes", () => {
+  const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+  const piped = spawnSync(binary, ["hash-token"], { input: "user1-token\n", encoding: "utf8", timeout: 20_000 });
+  assert.deepEqual([piped.status, piped.stdout], [0, `${sha256("user1-token")}\n`]);
+  const [token, digest] = run("hash-token", "--new").stdout.split("\n");
+  assert.match(token, /^[\w-]{43}$/);
+  assert.equal(digest, sha256(token));
+  assert.notEqual(run("hash-token", "--new").stdout.split("\n")[0], token);
+  const [key, keyDigest] = run("hash-token", "--new", "--api-key", "ci-1").stdout.split("\n");
+  assert.match(key, /^pk_ci-1_[\w-]{43}$/);
+  assert.equal(keyDigest, sha256(key));
+  for (const wrong of [["--api-key", "ci"], ["--new", "--api-key", "a_b"]]) assert.equal(run("hash-token", ...wrong).status, 2);
+  assert.equal(spawnSync(binary, ["hash-token"], { input: "\n", timeout: 20_000 }).status, 2);
+});
+
+test("new-key: a private JWK and the JWK Set that verifies it", () => {
+  const [privateText, publicText] = run("new-key").stdout.split("\n");
+  const jwk = JSON.parse(privateText);
+  const set = JSON.parse(publicText);
+  assert.equal(set.keys[0].kid, jwk.kid);
+  assert.equal(set.keys[0].d, undefined, "nothing private in the public half");
+  const signature = sign("sha256", Buffer.from("word"), { key: createPrivateKey({ key: jwk, format: "jwk" }), dsaEncoding: "ieee-p1363" });
+  assert.ok(verify("sha256", Buffer.from("word"), { key: createPublicKey({ key: set.keys[0], format: "jwk" }), dsaEncoding: "ieee-p1363" }, signature));
+});
+
+test("a secret from a file that NAME_FILE names", () => {
+  const secret = join(scratch, "apikey");
+  writeFileSync(secret, "anon key of a file\nanother line\n");
+  const config = join(scratch, "from-file.json");
+  writeFileSync(config, JSON.stringify({
+    credentials: [{ kind: "supabase", url: "https://p.supabase.co", apikey: "$ANON_KEY" }], upstream: { url: "http://127.0.0.1:1" },
+  }));
+  const check = (env) => spawnSync(binary, ["check-config", config], { encoding: "utf8", timeout: 20_000, env: { ...process.env, ...env } });
+  assert.match(check({}).stderr, /ANON_KEY" is not set/);
+  assert.equal(check({ ANON_KEY_FILE: secret }).status, 0);
+  assert.match(check({ ANON_KEY_FILE: join(scratch, "nowhere") }).stderr, /ANON_KEY" is not set/);
+});
+
+test("a denylist that cannot be used stops the start", () => {
+  const config = writeConfig("http://127.0.0.1:1");
+  const path = join(scratch, "denylist.json");
+  for (const [text, said] of [[undefined, /cannot be read/], ["{", /1:2/], ['[{"token":"eyJ"}]', /an entry is/]]) {
+    if (text !== undefined) writeFileSync(path, text);
+    const { status, stderr } = run("serve", "--config", config, "--listen", "127.0.0.1:0", "--denylist", path);
+    assert.equal(status, 1);
+    assert.match(stderr, said);
+  }
 });

@@ -1,0 +1,114 @@
+// What is put on the denylist stops within the interval: new requests, cached answers and open streams; no restart.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Gate } from "postern";
+import { startIssuer } from "../../examples/issuer/issuer.mjs";
+import { startRecordingUpstream } from "../support/recording-upstream.mjs";
+import { startGateFromEnvironment } from "../support/services.mjs";
+
+const key = "pk_ci_only-in-this-test";
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const host of ["native", "package"]) {
+  describe(host, { timeout: 120_000 }, () => {
+    let issuer, upstream, folder, gate, text = "[]", call;
+    const deny = (entries) => {
+      text = JSON.stringify(entries);
+      writeFileSync(join(folder, "new"), text);
+      renameSync(join(folder, "new"), join(folder, "denylist"));
+    };
+    before(async () => {
+      issuer = await startIssuer();
+      upstream = await startRecordingUpstream({ words: Array.from({ length: 60 }, (_, n) => `${n} `), wordDelayMs: 200 });
+      folder = mkdtempSync(join(tmpdir(), "postern-denylist-"));
+      deny([]);
+      const config = {
+        issuers: [{ preset: "supabase", url: issuer.url, identity_prefix: "s:" }],
+        credentials: [
+          { kind: "api_keys", identity_prefix: "k:", keys: [{ id: "ci", sha256: createHash("sha256").update(key).digest("hex") }] },
+          { kind: "jwt" },
+        ],
+        upstream: { url: upstream.url },
+      };
+      if (host === "native") {
+        gate = await startGateFromEnvironment("native", { POSTERN_CONFIG: JSON.stringify(config) }, ["--denylist", join(folder, "denylist"), "--denylist-seconds", "1"]);
+        call = (path, init) => fetch(gate.url + path, init);
+      } else {
+        gate = await Gate.create(config, { denylist: { get: async () => text, intervalSeconds: 1 }, onWarning() {} });
+        call = (path, init) => gate.handle(new Request(`http://gate.example${path}`, init));
+      }
+    });
+    after(async () => {
+      await (host === "native" ? gate?.stop() : gate?.close());
+      await upstream?.close();
+      await issuer?.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const bearer = (token) => ({ authorization: `Bearer ${token}`, "content-type": "application/json" });
+    const post = (path, headers, body = {}) => call(path, { method: "POST", headers, body: JSON.stringify(body) });
+
+    it("a token by its jti, with the stream it has open; another token of the same user goes on", async () => {
+      const [first, second] = await Promise.all(["one", "two"].map((jti) => issuer.signToken({ sub: "u1", jti })));
+      const thread = (await (await post("/threads", bearer(first))).json()).thread_id;
+      const stream = async (token) => {
+        const reply = await post(`/threads/${thread}/runs/stream`, bearer(token), { assistant_id: "agent", input: {} });
+        assert.equal(reply.status, 200);
+        return reply.body.getReader();
+      };
+      const cut = await stream(first);
+      const kept = await stream(second);
+      await cut.read();
+      await kept.read();
+      deny([{ iss: issuer.issuer, jti: "one" }]);
+      const since = Date.now();
+      await assert.rejects(async () => {
+        for (;;) if ((await cut.read()).done) return;
+      }, "the stream breaks, it does not end");
+      assert.ok(Date.now() - since < 5_000, `after ${Date.now() - since} ms`);
+      assert.equal((await kept.read()).done, false);
+      await kept.cancel();
+      const refused = await post("/threads", bearer(first));
+      assert.deepEqual([refused.status, (await refused.json()).code], [401, "credential_revoked"]);
+      assert.equal((await post("/threads", bearer(second))).status, 200);
+    });
+
+    it("an API key by its id, and back", async () => {
+      const headers = { "x-api-key": key, "content-type": "application/json" };
+      deny([]);
+      await pause(2_500);
+      assert.equal((await post("/threads", headers)).status, 200);
+      deny([{ api_key: "ci" }]);
+      await pause(2_500);
+      assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
+      deny([]);
+      await pause(2_500);
+      assert.equal((await post("/threads", headers)).status, 200);
+    });
+
+    it("a list that is not understood changes nothing", async () => {
+      const headers = { "x-api-key": key, "content-type": "application/json" };
+      deny([{ api_key: "ci" }]);
+      await pause(2_500);
+      deny([{ api_key: "ci", until: "tomorrow" }]);
+      await pause(2_500);
+      assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
+    });
+  });
+}
+
+it("before there is a list nobody gets in", async () => {
+  const config = {
+    credentials: [{ kind: "static_tokens", tokens: [{ sha256: createHash("sha256").update("t").digest("hex"), identity: "a" }] }],
+    upstream: { url: "http://127.0.0.1:9" },
+  };
+  const gate = await Gate.create(config, { denylist: { get: async () => Promise.reject(new Error("down")) }, onWarning() {} });
+  const request = () => new Request("http://gate.example/threads/search", { method: "POST", headers: { authorization: "Bearer t" }, body: "{}" });
+  const reply = await gate.handle(request());
+  assert.deepEqual([reply.status, (await reply.json()).code], [503, "authority_unavailable"]);
+  await assert.rejects(gate.authenticate(request()), { code: "authority_unavailable" });
+  gate.close();
+});
