@@ -14,7 +14,12 @@ const why = () => JSON.stringify(validate.errors);
 const key = { kty: "EC", crv: "P-256", kid: "k1", x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" };
 const jwks = { keys: [key] };
 const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-const env = new Proxy({}, { get: () => secret, has: () => true });
+// RFC 6979 appendix A.2.5: a private key that everybody has.
+const assertionKey = JSON.stringify({
+  kty: "EC", crv: "P-256", x: "YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y", y: "eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",
+  d: "ya-p2EW6dRZrXCFXZ7HWk05Qw9s26JsSe4piKxIPZyE",
+});
+const env = new Proxy({}, { get: (_, name) => (name === "POSTERN_ASSERTION_KEY" ? assertionKey : secret), has: () => true });
 
 /** What the core says: undefined when it takes the configuration. */
 async function refusal(config) {
