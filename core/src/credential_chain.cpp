@@ -9,7 +9,7 @@ namespace {
 
 // Why the issuers are not the ones to decide about this token; nothing when they are.
 std::optional<Error> not_of_an_issuer(GateState& gate, std::string_view token) {
-  const auto parsed = parse_jws(token);
+  auto parsed = parse_jws(token);
   if (!parsed) return parsed.error();
   const auto named = unverified_issuer(parsed.value());
   if (!named) return named.error();

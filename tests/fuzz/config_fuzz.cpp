@@ -189,7 +189,8 @@ void check(std::string_view text) {
   must(read.strict && read.dom.is_object(), "a configuration is a strict JSON object, comments apart");
   const Dom none = Dom::array();
   const Dom& issuers = read.dom.contains("issuers") ? read.dom["issuers"] : none;
-  must((!issuers.empty() || read.dom.contains("credentials")) && issuers.is_array() && issuers.size() == settings->issuers.size(), "every issuer is read");
+  must((!issuers.empty() || read.dom.contains("credentials")) && issuers.is_array() && issuers.size() == settings->issuers.size(),
+       "every issuer is read");
   for (std::size_t i = 0; i < issuers.size(); ++i) check_issuer(settings->issuers[i], issuers[i]);
   check_identities(*settings, read.dom);
   check_upstream(settings->upstream);
