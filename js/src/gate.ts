@@ -493,7 +493,7 @@ export class Gate {
               // The exchange is over: its slot is not held for as long as the reply streams.
               core.close(exchange);
               exchange = 0;
-              return await this.#pass(step, request, seat);
+              return await this.#pass(step, request);
             }
             const reply = await fetchWhole(
               this.#fetch, step.request, Math.min(step.bytesMax, bodyBytesMax), step.timeLimitMs, budget, signal, "firstByte",
@@ -515,7 +515,7 @@ export class Gate {
   }
 
   /** Streams the upstream's reply to the client as it arrives. */
-  async #pass(step: Forward, request: Request, seat: Seat): Promise<[Response, Omit<GateDecision, "durationMs">]> {
+  async #pass(step: Forward, request: Request): Promise<[Response, Omit<GateDecision, "durationMs">]> {
     const failed = (code: "upstream_failed" | "upstream_timeout"): [Response, Omit<GateDecision, "durationMs">] => {
       const response = errorResponse(code);
       return [response, { outcome: "failed", status: response.status, code }];
@@ -550,7 +550,7 @@ export class Gate {
     }
     let body = nullBodyStatuses.has(status) ? null : upstream.body;
     if (body !== null && this.#options.denylist !== undefined && step.credential !== "") {
-      body = this.#watched(body, step.credential, seat, attempt);
+      body = this.#watched(body, step.credential, attempt);
     }
     if (body !== null) streaming.set(body, [attempt, request]);
     return [new Response(body, { status, headers }), { outcome: "forwarded", status }];
@@ -698,6 +698,8 @@ export class Gate {
       // Each request reads for itself: in workerd one may not await another's promise.
       const text = (await withinTime(denylistReadLimitMs, source.get())) ?? "[]";
       if (typeof text !== "string") throw new TypeError("the denylist gave no text");
+      // A slow read does not put an older list in the place of a newer.
+      if (this.#denied !== undefined && this.#denied.readAtMs > askedAtMs) return true;
       this.#setDenylist(seat, text);
       this.#denied = { text, readAtMs: askedAtMs };
       return true;
@@ -708,6 +710,7 @@ export class Gate {
         warn(`the denylist could not be read: ${fault instanceof ConfigError ? fault.message : nameOf(fault)}`, this.#options);
       }
       if (this.#denied === undefined) return false;
+      this.#denied.readAtMs = Math.max(this.#denied.readAtMs, askedAtMs);  // not every request waits for a source that is down
       if (seat.denylistText !== this.#denied.text) this.#setDenylist(seat, this.#denied.text);
       return true;
     }
@@ -722,24 +725,29 @@ export class Gate {
 
   /** The stream, until its caller is denied: then it breaks, and the upstream's work ends. */
   #watched(
-    body: ReadableStream<Uint8Array<ArrayBuffer>>, credential: string, seat: Seat, attempt: Attempt,
+    body: ReadableStream<Uint8Array<ArrayBuffer>>, credential: string, attempt: Attempt,
   ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const reader = body.getReader();
     const intervalMs = (this.#options.denylist?.intervalSeconds ?? denylistSecondsDefault) * 1000;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let ended = false;
     const end = (): void => {
+      ended = true;
       clearTimeout(timer);
       attempt.finish();
     };
     return new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         const look = async (): Promise<void> => {
-          let denied = true;  // an instance that is gone can vouch for nobody
+          if (this.#closed) return;
+          let denied = true;
           try {
-            if (!seat.core.dead && !this.#closed && (await this.#readDenylist(seat))) denied = seat.core.isDenied(seat.handle, credential);
+            const seat = this.#seatAtHand() ?? await this.#takeSeat();
+            denied = !(await this.#readDenylist(seat)) || seat.core.isDenied(seat.handle, credential);
           } catch {
-            // a trap
+            // who cannot be looked up cannot be vouched for
           }
+          if (ended) return;
           if (!denied) {
             timer = setTimeout(look, intervalMs);
             return;
