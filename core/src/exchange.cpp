@@ -170,7 +170,7 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
   auto outcome = co_await enforcement_->run();
   if (!outcome) co_return refusal_reply(outcome.error());
   if (auto* forward = std::get_if<Forward>(&outcome.value())) {
-    forward->credential = write_names(caller_.user->credential);
+    if (gate_.denylist_given) forward->credential = write_names(caller_.user->credential);
     co_return std::move(*forward);
   }
   co_return std::move(std::get<Respond>(outcome.value()));

@@ -162,6 +162,7 @@ Result<std::size_t, ConfigError> Gate::set_denylist(std::string_view text) {
   auto denylist = parse_denylist(text);
   if (!denylist) return denylist.error();
   state_->given_denylist = std::move(denylist).value();
+  state_->denylist_given = true;
   return state_->given_denylist.size();
 }
 

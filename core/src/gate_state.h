@@ -63,6 +63,7 @@ class GateState {
   std::deque<IssuerState> issuers;        // exchanges keep pointers into it
   std::deque<OnlineCheck> online_checks;  // one for each in the chain, in its order
   Denylist given_denylist;                // the host's, beside the configuration's
+  bool denylist_given = false;            // by the host, ever: then it asks about open streams too
 
  private:
   std::uint64_t last_step_id_ = 0;

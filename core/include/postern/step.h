@@ -59,7 +59,8 @@ struct Forward {
   std::int64_t time_limit_ms = 0;               // to the first byte of the reply; 0: no limit (streams, waits)
   std::vector<std::string> drop_reply_headers;  // lower case; the host leaves them out of a passed reply
   std::vector<Header> add_reply_headers;        // the host adds them to a passed reply (CORS)
-  // By what a denylist could name the caller's credential, for Gate::is_denied while the reply streams; "" for nobody's.
+  // By what a denylist could name the caller's credential, for Gate::is_denied while the reply streams; "" for nobody's,
+  // and as long as the host has given no denylist.
   std::string credential;
 };
 
