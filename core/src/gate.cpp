@@ -35,7 +35,7 @@ std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time 
   const auto token = bearer_token(RequestHead{{}, {}, &header, 1});
   if (!token) return std::nullopt;
   const auto caller = postern::recall(*state_, token.value(), now);
-  if (!caller) return std::nullopt;
+  if (!caller || state_->is_denied(caller->user->credential)) return std::nullopt;
   return Recalled{caller->cache_slot, caller->cache_serial};
 }
 

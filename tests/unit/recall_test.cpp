@@ -213,6 +213,20 @@ TEST(Recall, AsksTheIssuerWhenItsKeysAreOld) {
   EXPECT_TRUE(gate.recall(token, old));
 }
 
+TEST(Recall, WhoIsDeniedSinceIsNotRecalled) {
+  Gate gate = Rig::gate(Rig::fixed_issuer(key_one()));
+  gate.seed(random_bytes);
+  const std::string token = Rig::bearer(key_one());
+  EXPECT_EQ(Rig::who(gate, token), "alice");
+  ASSERT_TRUE(gate.recall(token, start));
+  ASSERT_TRUE(gate.set_denylist(R"([{"iss":"https://idp.example","sub":"alice","issued_before":1800000001}])"));
+  EXPECT_FALSE(gate.recall(token, start));
+  EXPECT_EQ(Rig::who(gate, token), "credential_revoked");
+  EXPECT_FALSE(gate.recall(token, start)) << "asked again";
+  ASSERT_TRUE(gate.set_denylist("[]"));
+  EXPECT_EQ(Rig::who(gate, token), "alice");
+}
+
 TEST(Recall, EachIssuersKeysAreItsOwn) {
   const auto issuer = [](const std::string& name, const SigningKey& key) {
     return R"({"issuer":"https://)" + name + R"(.example","audience":"agents","identity_prefix":")" + name + R"(|","keys":)" +
