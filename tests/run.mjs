@@ -198,6 +198,24 @@ const parts = {
   conformance: { what: "the SDK's calls through LangGraph's own auth and through the gate, side by side", needs: ["js"], go: () => nodeTest(["tests/langgraph/conformance.test.mjs"], { timeoutSeconds: 360 }) },
   searches: { what: "searches under drawn policies against filtering everything; creation races", needs: ["js"], go: () => nodeTest(["tests/langgraph/searches.test.mjs"], { timeoutSeconds: 180 }) },
   filters: { what: "filters as PostgreSQL, SQLite, LangGraph and Cerbos take them, against the core", needs: ["js"], go: () => nodeTest(["tests/filters"]) },
+  differential: {
+    what: "the own signature code against OpenSSL: 100,000 cases a curve, half of them for each shape of limbs",
+    needs: [],
+    go: async () => {
+      const names = ["p256-52", "p256-29", "p384-56", "p384-28", "ed25519-51", "ed25519-29"];
+      const sum = { passed: 0, failed: 0, skipped: 0, output: "" };
+      const { code, output } = await run(["tests/differential/run", "50000", ...names], { env: { POSTERN_DIFFERENTIAL_LOGS: scratch } });
+      for (const name of names) {
+        const log = existsSync(join(scratch, `${name}.log`)) ? readFileSync(join(scratch, `${name}.log`), "utf8") : `${name}: no log\n`;
+        sum.output += log;
+        sum[/^exit status 0$/m.test(log) ? "passed" : "failed"] += 1;
+        console.log(`      ${log.trim().split("\n").at(-2) ?? log}`);
+      }
+      if (code !== 0 && sum.failed === 0) sum.failed = 1;
+      sum.output += output;
+      return sum;
+    },
+  },
   keys: { what: "the key engine over real HTTP, in both hosts", needs: ["dev", "js"], go: () => nodeTest(["tests/hosts/keys.test.mjs"], { env: binary }) },
   fuzz: { what: "the fuzz targets, ten seconds each", needs: ["fuzz"], go: () => fuzz(10) },
   browser: { what: "the browser page in Chromium", needs: ["js"], go: () => nodeTest(["tests/runtimes/browser.test.mjs"]) },

@@ -17,8 +17,8 @@ extern "C" {
 #include <mbedtls/constant_time.h>
 }
 
+#include "ecdsa.h"
 #include "ed25519.h"
-#include "p256.h"
 #include "table_budget.h"
 
 namespace postern::crypto {
@@ -76,7 +76,7 @@ struct Key::State {
 
   // After use_tables. The budget outlives who uses it.
   std::shared_ptr<TableBudget> tables;
-  std::optional<P256Tables> p256;
+  std::unique_ptr<EcdsaKey> ecdsa;  // ec_p256 and ec_p384 only
   std::unique_ptr<Ed25519User> ed25519_user;
 };
 
@@ -95,13 +95,12 @@ void Key::use_tables(std::shared_ptr<TableBudget> tables) {
   State& state = *state_;
   if (state.tables != nullptr) return;
   state.tables = std::move(tables);
-  if (state.kind == KeyKind::ec_p256) {
-    const std::string_view coordinates = state.coordinates;
-    state.p256 = P256Tables::make(state.tables, coordinates.substr(0, 32), coordinates.substr(32));
-    if (!state.p256) __builtin_trap();  // mbedTLS took the point
-  } else if (state.kind == KeyKind::ed25519) {
-    state.ed25519_user = std::make_unique<Ed25519User>(*state.tables, *state.ed25519_key);
-  }
+  if (state.kind == KeyKind::ed25519) state.ed25519_user = std::make_unique<Ed25519User>(*state.tables, *state.ed25519_key);
+  if (state.kind != KeyKind::ec_p256 && state.kind != KeyKind::ec_p384) return;
+  const std::string_view x = std::string_view(state.coordinates).substr(0, state.coordinates.size() / 2);
+  const std::string_view y = std::string_view(state.coordinates).substr(x.size());
+  state.ecdsa = state.kind == KeyKind::ec_p256 ? make_p256_key(*state.tables, x, y) : make_p384_key(*state.tables, x, y);
+  if (state.ecdsa == nullptr) __builtin_trap();  // mbedTLS took the point
 }
 
 namespace {
@@ -214,13 +213,13 @@ bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, uns
 // RFC 7518 3.4: r and s, big-endian, each as long as the order. mbedtls_ecdsa_verify refuses r and s outside
 // [1, n-1] first of all (CVE-2022-21449 is what happens otherwise).
 bool verify_ecdsa(const Key::State& key, const Digest& digest, std::size_t digest_size, std::string_view signature) {
-  if (key.p256) {
-    switch (key.p256->verify(std::span<const std::uint8_t, 32>(digest.data(), 32), signature)) {
-      case P256Answer::accepted:
+  if (key.ecdsa != nullptr) {
+    switch (key.ecdsa->verify(std::span(digest.data(), digest_size), signature)) {
+      case EcdsaAnswer::accepted:
         return true;
-      case P256Answer::refused:
+      case EcdsaAnswer::refused:
         return false;
-      case P256Answer::undecided:
+      case EcdsaAnswer::undecided:
         break;
     }
   }

@@ -27,8 +27,8 @@ class Key {
   ~Key();
   [[nodiscard]] KeyKind kind() const;
   [[nodiscard]] std::size_t signature_bytes(const Jwa& jwa) const;  // exact length for this key
-  // From now on this key is verified by the own code where there is some for its kind (P-256, Ed25519), with tables from this
-  // budget; until then by mbedTLS, and Ed25519 with its small table. The answers are the same.
+  // From now on this key is verified by the own code where there is some for its kind (P-256, P-384, Ed25519), with tables from
+  // this budget; until then by mbedTLS, and Ed25519 with its small table. The answers are the same.
   void use_tables(std::shared_ptr<TableBudget> tables);
 
   struct State;

@@ -9,6 +9,7 @@
 
 #ifdef __cplusplus
 namespace postern {
+inline namespace POSTERN_FIELD_NAMESPACE {
 #endif
 
 #define INVERSE_MASK ((((limb)1) << inverse_bits) - 1)
@@ -28,28 +29,28 @@ typedef struct {
 } inverse_modulus;
 
 LIMBS_INLINE int inverse_trailing_zeros(ulimb x) {
-#if POSTERN_LIMB_BITS == 52
+#if POSTERN_LIMB_BITS > 32
   return __builtin_ctzll(x);
 #else
   return __builtin_ctz(x);
 #endif
 }
 
-LIMBS_INLINE void inverse_from_words(inverse_number* out, const uint64_t words[4]) {
+LIMBS_INLINE void inverse_from_words(inverse_number* out, const uint64_t words[field_words]) {
   for (int i = 0; i < inverse_count; i++) out->v[i] = (limb)words_slice(words, inverse_bits * i, inverse_bits);
 }
 
-LIMBS_INLINE void inverse_to_words(uint64_t words[4], const inverse_number* in) {
-  for (int i = 0; i < 4; i++) words[i] = 0;
+LIMBS_INLINE void inverse_to_words(uint64_t words[field_words], const inverse_number* in) {
+  for (int i = 0; i < field_words; i++) words[i] = 0;
   for (int i = 0; i < inverse_count; i++) {
     const int word = inverse_bits * i >> 6;
     const int shift = inverse_bits * i & 63;
-    if (word < 4) words[word] |= (uint64_t)in->v[i] << shift;
-    if (word < 3 && shift + inverse_bits > 64) words[word + 1] |= (uint64_t)in->v[i] >> (64 - shift);
+    if (word < field_words) words[word] |= (uint64_t)in->v[i] << shift;
+    if (word < field_words - 1 && shift + inverse_bits > 64) words[word + 1] |= (uint64_t)in->v[i] >> (64 - shift);
   }
 }
 
-LIMBS_INLINE void inverse_modulus_from_words(inverse_modulus* out, const uint64_t words[4]) {
+LIMBS_INLINE void inverse_modulus_from_words(inverse_modulus* out, const uint64_t words[field_words]) {
   inverse_from_words(&out->number, words);
   const ulimb low = (ulimb)out->number.v[0];
   // Newton's iteration: x is its own inverse modulo 8, and each round doubles the bits that are right.
@@ -170,9 +171,9 @@ LIMBS_INLINE void inverse_negate(inverse_number* x) {
 
 // For x in [0, modulus) with gcd(x, modulus) = 1; words, the lowest first. 0 gives 0. Callers that must not go wrong multiply the
 // result with x again: that costs less than a twentieth of this.
-LIMBS_CALL void modular_inverse(uint64_t out[4], const uint64_t x[4], const inverse_modulus* modulus) {
-  // Theorem 11.2 of the paper: (49 * 256 + 57) / 17 = 741 steps make g zero.
-  enum { rounds_max = 741 / inverse_bits + 1 };
+LIMBS_CALL void modular_inverse(uint64_t out[field_words], const uint64_t x[field_words], const inverse_modulus* modulus) {
+  // Theorem 11.2 of the paper: so many steps make g zero (741 for 256 bits, 1110 for 384).
+  enum { steps_max = (49 * field_bits + 57) / 17, rounds_max = steps_max / inverse_bits + 1 };
   inverse_number f = modulus->number;
   inverse_number g;
   inverse_number d = {{0}};
@@ -205,5 +206,6 @@ LIMBS_CALL void modular_inverse(uint64_t out[4], const uint64_t x[4], const inve
 }
 
 #ifdef __cplusplus
+}  // inline namespace
 }  // namespace postern
 #endif

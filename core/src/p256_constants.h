@@ -1,44 +1,51 @@
-// The numbers of P-256 (SP 800-186, 3.2.1.3) in the forms that the code uses. Made by scripts/p256-constants: do not edit.
+// The numbers of P-256 (SP 800-186, 3.2.1.3) in the forms that the code uses. Made by scripts/curve-constants: do not edit.
 #pragma once
 
 #include <stdint.h>
 
 #include "limbs.h"
 
+#if POSTERN_FIELD_BITS != 256
+#error "these are the numbers of another curve"
+#endif
+
 #ifdef __cplusplus
 namespace postern {
+inline namespace POSTERN_FIELD_NAMESPACE {
 #endif
 
 // clang-format off
 // Words: the lowest first.
-LIMBS_CONSTANT uint64_t p256_p_words[4] = {UINT64_C(0xffffffffffffffff), UINT64_C(0x00000000ffffffff), UINT64_C(0x0000000000000000), UINT64_C(0xffffffff00000001)};
-LIMBS_CONSTANT uint64_t p256_n_words[4] = {UINT64_C(0xf3b9cac2fc632551), UINT64_C(0xbce6faada7179e84), UINT64_C(0xffffffffffffffff), UINT64_C(0xffffffff00000000)};
+LIMBS_CONSTANT uint64_t ec_p_words[field_words] = {UINT64_C(0xffffffffffffffff), UINT64_C(0x00000000ffffffff), UINT64_C(0x0000000000000000), UINT64_C(0xffffffff00000001)};
+LIMBS_CONSTANT uint64_t ec_n_words[field_words] = {UINT64_C(0xf3b9cac2fc632551), UINT64_C(0xbce6faada7179e84), UINT64_C(0xffffffffffffffff), UINT64_C(0xffffffff00000000)};
 
 #if POSTERN_LIMB_BITS == 29
 // p as signed powers of two: most of its limbs are zero.
-LIMBS_CONSTANT limb p256_p_sparse[limb_count] = {-0x1, 0x0, 0x0, 0x200, 0x0, 0x0, 0x40000, -0x200000, 0x1000000};
-LIMBS_CONSTANT limb p256_n_limbs[limb_count] = {0x1c632551, 0x1dce5617, 0x5e7a13c, 0xdf55b4e, 0x1ffffbce, 0x1fffffff, 0x3ffff, 0x1fe00000, 0xffffff};
-LIMBS_CONSTANT ulimb p256_n_factor = 0xe00bc4f;  // -1/n modulo 2^29
+LIMBS_CONSTANT limb ec_p_sparse[limb_count] = {-0x1, 0x0, 0x0, 0x200, 0x0, 0x0, 0x40000, -0x200000, 0x1000000};
+LIMBS_CONSTANT ulimb ec_p_factor = 0x1;  // -1/p modulo 2^29
+LIMBS_CONSTANT limb ec_n_limbs[limb_count] = {0x1c632551, 0x1dce5617, 0x5e7a13c, 0xdf55b4e, 0x1ffffbce, 0x1fffffff, 0x3ffff, 0x1fe00000, 0xffffff};
+LIMBS_CONSTANT ulimb ec_n_factor = 0xe00bc4f;  // -1/n modulo 2^29
 // Montgomery's R is 2^261.
-LIMBS_CONSTANT limb p256_p_r[limb_count] = {0x20, 0x0, 0x0, 0x1fffc000, 0x1fffffff, 0x1fffffff, 0x1f7fffff, 0x3ffffff, 0x0};  // R mod p
-LIMBS_CONSTANT limb p256_p_rr[limb_count] = {0xc00, 0x0, 0x1fff0000, 0x1fdfffff, 0x1fbfffff, 0x1fffffff, 0x1fffffff, 0x1ffffffe, 0x13};  // R^2 mod p
-LIMBS_CONSTANT limb p256_p_b[limb_count] = {0x1897bbfb, 0x1cdf6229, 0x18486c4, 0x1732821, 0x1dad59e0, 0xabf7212, 0x1a06d110, 0x17721d20, 0x8600c3};  // b R mod p
-LIMBS_CONSTANT limb p256_n_rr[limb_count] = {0x148d9ef5, 0xf4e7f75, 0x14c6a651, 0x3f8b765, 0x165861f1, 0x1256d7d8, 0x1c185b23, 0xd4cab0f, 0x84b655};  // R^2 mod n
+LIMBS_CONSTANT limb ec_p_r[limb_count] = {0x20, 0x0, 0x0, 0x1fffc000, 0x1fffffff, 0x1fffffff, 0x1f7fffff, 0x3ffffff, 0x0};  // R mod p
+LIMBS_CONSTANT limb ec_p_rr[limb_count] = {0xc00, 0x0, 0x1fff0000, 0x1fdfffff, 0x1fbfffff, 0x1fffffff, 0x1fffffff, 0x1ffffffe, 0x13};  // R^2 mod p
+LIMBS_CONSTANT limb ec_p_b[limb_count] = {0x1897bbfb, 0x1cdf6229, 0x18486c4, 0x1732821, 0x1dad59e0, 0xabf7212, 0x1a06d110, 0x17721d20, 0x8600c3};  // b R mod p
+LIMBS_CONSTANT limb ec_n_rr[limb_count] = {0x148d9ef5, 0xf4e7f75, 0x14c6a651, 0x3f8b765, 0x165861f1, 0x1256d7d8, 0x1c185b23, 0xd4cab0f, 0x84b655};  // R^2 mod n
 
 #else  // POSTERN_LIMB_BITS == 52
 // p as signed powers of two: most of its limbs are zero.
-LIMBS_CONSTANT limb p256_p_sparse[limb_count] = {-0x1, 0x100000000000, 0x0, 0x1000000000, 0xffffffff0000};
-LIMBS_CONSTANT limb p256_n_limbs[limb_count] = {0x9cac2fc632551, 0xada7179e84f3b, 0xfffffffbce6fa, 0xfffffffff, 0xffffffff0000};
-LIMBS_CONSTANT ulimb p256_n_factor = 0x1c8aaee00bc4f;  // -1/n modulo 2^52
+LIMBS_CONSTANT limb ec_p_sparse[limb_count] = {-0x1, 0x100000000000, 0x0, 0x1000000000, 0xffffffff0000};
+LIMBS_CONSTANT ulimb ec_p_factor = 0x1;  // -1/p modulo 2^52
+LIMBS_CONSTANT limb ec_n_limbs[limb_count] = {0x9cac2fc632551, 0xada7179e84f3b, 0xfffffffbce6fa, 0xfffffffff, 0xffffffff0000};
+LIMBS_CONSTANT ulimb ec_n_factor = 0x1c8aaee00bc4f;  // -1/n modulo 2^52
 // Montgomery's R is 2^260.
-LIMBS_CONSTANT limb p256_p_r[limb_count] = {0x10, 0xf000000000000, 0xfffffffffffff, 0xffeffffffffff, 0xfffff};  // R mod p
-LIMBS_CONSTANT limb p256_p_rr[limb_count] = {0x300, 0xffffffff00000, 0xffffefffffffb, 0xfdfffffffffff, 0x4ffffff};  // R^2 mod p
-LIMBS_CONSTANT limb p256_p_b[limb_count] = {0xdf6229c4bddfd, 0xca8843090d89c, 0x212ed6acf005c, 0x83415a220abf7, 0xc30061dd4874};  // b R mod p
-LIMBS_CONSTANT limb p256_n_rr[limb_count] = {0x5cc0dea6dc3ba, 0x192a067d8a084, 0xbec59615571bb, 0x1fc245b2392b6, 0xe12d9559d956};  // R^2 mod n
+LIMBS_CONSTANT limb ec_p_r[limb_count] = {0x10, 0xf000000000000, 0xfffffffffffff, 0xffeffffffffff, 0xfffff};  // R mod p
+LIMBS_CONSTANT limb ec_p_rr[limb_count] = {0x300, 0xffffffff00000, 0xffffefffffffb, 0xfdfffffffffff, 0x4ffffff};  // R^2 mod p
+LIMBS_CONSTANT limb ec_p_b[limb_count] = {0xdf6229c4bddfd, 0xca8843090d89c, 0x212ed6acf005c, 0x83415a220abf7, 0xc30061dd4874};  // b R mod p
+LIMBS_CONSTANT limb ec_n_rr[limb_count] = {0x5cc0dea6dc3ba, 0x192a067d8a084, 0xbec59615571bb, 0x1fc245b2392b6, 0xe12d9559d956};  // R^2 mod n
 #endif
 
 // G, 3G, 5G, ... 31G: x, then y.
-LIMBS_CONSTANT uint64_t p256_g_odd[16][2][4] = {
+LIMBS_CONSTANT uint64_t ec_g_odd[16][2][field_words] = {
     {{UINT64_C(0xf4a13945d898c296), UINT64_C(0x77037d812deb33a0), UINT64_C(0xf8bce6e563a440f2), UINT64_C(0x6b17d1f2e12c4247)},
      {UINT64_C(0xcbb6406837bf51f5), UINT64_C(0x2bce33576b315ece), UINT64_C(0x8ee7eb4a7c0f9e16), UINT64_C(0x4fe342e2fe1a7f9b)}},
     {{UINT64_C(0xfb41661bc6e7fd6c), UINT64_C(0xe6c6b721efada985), UINT64_C(0xc8f7ef951d4bf165), UINT64_C(0x5ecbe4d1a6330a44)},
@@ -75,5 +82,6 @@ LIMBS_CONSTANT uint64_t p256_g_odd[16][2][4] = {
 // clang-format on
 
 #ifdef __cplusplus
+}  // inline namespace
 }  // namespace postern
 #endif

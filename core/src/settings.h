@@ -55,8 +55,8 @@ struct LimitSettings {
   std::size_t table_bytes_max = table_bytes_max_default;
 };
 
-// What verifies the signatures of P-256 and Ed25519 keys: the own code with tables for cached keys, or mbedTLS (which has no
-// Ed25519: that one stays, without larger tables).
+// What verifies the signatures of P-256, P-384 and Ed25519 keys: the own code with tables for cached keys, or mbedTLS (which has
+// no Ed25519: that one stays, without larger tables).
 enum class Verifier : std::uint8_t { own, portable };
 
 struct TokenCacheSettings {

@@ -1,10 +1,8 @@
 // Ed25519 here against OpenSSL 3, as long as one likes: prints the counts, fails when one answer differs.
 //
-//   c++ -O3 -std=c++20 -Icore/src -Icore/include -Itests tests/differential/ed25519.cpp core/src/ed25519.cpp -lcrypto
-//   ./a.out 10000000        # cases; some 60 us each
-//   ./a.out 10000000 7      # and another seed
+//   ed25519_differential [CASES [SEED]]
 //
-// With -DPOSTERN_ED25519_LIMBS=29 it compares the form of the field that wasm uses.
+// Built for one form of the field, POSTERN_ED25519_LIMBS: 51, or 29 as in wasm; `run` beside this file builds and runs both.
 #include "differential/ed25519_cases.h"
 
 #include <cinttypes>

@@ -110,3 +110,9 @@ const sets = [fuzzTokens.jwks, caseTokens.jwks, { keys: [] }, ...fuzzTokens.jwks
 sets.push({ keys: [{ ...fuzzTokens.jwks.keys[0], d: "AA" }] }, { keys: [fuzzTokens.jwks.keys[0], fuzzTokens.jwks.keys[0]] });
 sets.push({ keys: [{ kty: "oct", k: "AA", alg: "HS256" }] }, { keys: [{ ...fuzzTokens.jwks.keys[4], use: "enc" }] });
 for (const set of sets) seed("jwk_set", JSON.stringify(set));
+
+// Each curve, form of key, tables and damage; numbers near the ends and any.
+for (let choices = 0; choices < 16; ++choices) {
+  const head = [choices % 4, 16 * choices + choices, choices % 4, choices + 1, 7, (choices + 1) % 4, 3 * choices, 9];
+  seed("ecdsa", Buffer.concat([Buffer.from(head), Buffer.alloc(96, choices * 17 + 1), Buffer.from([choices % 8, choices, 97])]));
+}

@@ -1,108 +1,108 @@
-// The 29-bit shape's bounds once more, by another tool: Frama-C's Eva, which follows intervals through the same file. What it
+// The narrow shapes' bounds once more, by another tool: Frama-C's Eva, which follows intervals through the same file. What it
 // reports are alarms (an overflow, a cast that loses bits, an index, an uninitialised read) and asserts it cannot show; `run`
 // wants none.
 //
-// The 52-bit shape cannot be read by it (no 128-bit integers), so prove.py alone speaks for that.
+// The wide shapes cannot be read by it (no 128-bit integers), so prove.py alone speaks for those.
 #include "__fc_builtin.h"
-#include "p256_field.h"
+#include "ec_field.h"
 
 // The bounds that prove.py uses, with its names.
-enum { top = 1 << p256_top_bits, radix = 1 << limb_bits };
+enum { top = 1 << ec_top_bits, radix = 1 << limb_bits };
 
-static void any(p256_fe* r, int low, int high, int top_low, int top_high) {
+static void any(ec_fe* r, int low, int high, int top_low, int top_high) {
   for (int i = 0; i < limb_count - 1; i++) r->v[i] = Frama_C_interval(low, high);
   r->v[limb_count - 1] = Frama_C_interval(top_low, top_high);
 }
-static void any_either(p256_fe* r) { any(r, -8, radix + 8, -top - 8, 2 * top + 8); }
-static void any_difference(p256_fe* r) { any(r, -radix - 16, radix + 16, -3 * top - 16, 3 * top + 16); }
+static void any_either(ec_fe* r) { any(r, -8, radix + 8, -top - 8, 2 * top + 8); }
+static void any_difference(ec_fe* r) { any(r, -radix - 16, radix + 16, -3 * top - 16, 3 * top + 16); }
 
-static void is_tight(const p256_fe* r) {
+static void is_tight(const ec_fe* r) {
   for (int i = 0; i < limb_count - 1; i++) {
     //@ assert 0 <= r->v[i] < radix;
   }
-  //@ assert -top - 8 <= r->v[8] <= 2 * top + 8;
+  //@ assert -top - 8 <= r->v[limb_count - 1] <= 2 * top + 8;
 }
-static void is_carried(const p256_fe* r) {
+static void is_carried(const ec_fe* r) {
   for (int i = 0; i < limb_count - 1; i++) {
     //@ assert -8 <= r->v[i] <= radix + 8;
   }
-  //@ assert -top / 8 <= r->v[8] <= top + top / 8;
+  //@ assert -top / 8 <= r->v[limb_count - 1] <= top + top / 8;
 }
 
 void multiplications(void) {
-  p256_fe a, b, r;
+  ec_fe a, b, r;
   any_difference(&a);
   any_difference(&b);
-  p256_mul(&r, &a, &b);
+  ec_mul(&r, &a, &b);
   is_tight(&r);
-  p256_square(&r, &a);
+  ec_square(&r, &a);
   is_tight(&r);
   any(&a, -2 * radix - 16, 2 * radix + 16, -2 * top - 16, 4 * top + 16);
-  p256_mul(&r, &a, &b);
+  ec_mul(&r, &a, &b);
   is_tight(&r);
 }
 
 void two_products(void) {
-  p256_fe a, b, c, d, r;
+  ec_fe a, b, c, d, r;
   any_difference(&a);
   any_difference(&b);
   any_difference(&c);
   any_difference(&d);
-  p256_mul_sub(&r, &a, &b, &c, &d);
+  ec_mul_sub(&r, &a, &b, &c, &d);
 }
 
 void carries(void) {
-  p256_fe a, r;
+  ec_fe a, r;
   any(&a, -3 * radix, 3 * radix, -64 * top, 64 * top);
-  p256_canonical(&r, &a);
+  ec_canonical(&r, &a);
   for (int i = 0; i < limb_count - 1; i++) {
     //@ assert 0 <= r.v[i] < radix;
   }
-  p256_carry(&a);
+  ec_carry(&a);
   is_carried(&a);
 }
 
 void scalars(void) {
-  p256_fe a, b, r;
+  ec_fe a, b, r;
   any(&a, 0, radix - 1, 0, top - 1);
   any(&b, 0, radix - 1, 0, top - 1);
-  p256_scalar_mul(r.v, a.v, b.v);
+  ec_scalar_mul(r.v, a.v, b.v);
 }
 
 void addition(void) {
-  p256_jacobian sum;
-  p256_affine point;
+  ec_jacobian sum;
+  ec_affine point;
   any_either(&sum.x);
   any_either(&sum.y);
   any_either(&sum.z);
   any_either(&point.x);
   any(&point.y, -radix - 8, radix + 8, -2 * top - 8, 2 * top + 8);
-  p256_add_affine(&sum, &point);
+  ec_add_affine(&sum, &point);
   is_carried(&sum.x);
   is_tight(&sum.y);
   is_tight(&sum.z);
 }
 
 void doubling(void) {
-  p256_jacobian point;
+  ec_jacobian point;
   any_either(&point.x);
   any_either(&point.y);
   any_either(&point.z);
-  p256_double(&point);
+  ec_double(&point);
   is_carried(&point.x);
   is_tight(&point.y);
   is_tight(&point.z);
 }
 
 void affine_addition(void) {
-  p256_affine a, b, out;
-  p256_fe dx_inverse;
+  ec_affine a, b, out;
+  ec_fe dx_inverse;
   any(&a.x, -8, radix + 8, -top / 8, top + top / 8);
   any(&b.x, -8, radix + 8, -top / 8, top + top / 8);
   any(&a.y, -radix - 8, radix + 8, -2 * top - 8, 2 * top + 8);
   any(&b.y, -radix - 8, radix + 8, -2 * top - 8, 2 * top + 8);
   any(&dx_inverse, 0, radix - 1, -top - 8, 2 * top + 8);
-  p256_add_two(&out, &a, &b, &dx_inverse);
+  ec_add_two(&out, &a, &b, &dx_inverse);
   is_carried(&out.x);
   is_carried(&out.y);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves things about core/src/p256_field.h, for all inputs within the stated bounds, in both shapes of limbs.
+"""Proves things about core/src/ec_field.h, for all inputs within the stated bounds: of both curves, in both shapes of limbs.
 
 Reads the C file that is compiled (the preprocessor's output, parsed by pycparser), runs each function on symbols instead of numbers and
 checks after every single operation that its exact result fits the type it has in C. Loops have constant bounds and are run through; a
@@ -23,11 +23,19 @@ import z3
 from pycparser import c_ast, c_parser
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Another folder as the argument: to see that a changed copy is not proven.
+# Another folder as the argument: to see that a changed copy is not proven. Then a curve's bits, for that one alone.
 SOURCE = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent.parent / "core" / "src"
 
-P = 2**256 - 2**224 + 2**192 + 2**96 - 1
-N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+CURVES = [int(bits) for bits in sys.argv[2:]] or [256, 384]
+
+# SP 800-186, 3.2.1.3 and 3.2.1.4.
+P = {256: 2**256 - 2**224 + 2**192 + 2**96 - 1, 384: 2**384 - 2**128 - 2**96 + 2**32 - 1}
+N = {
+    256: 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    384: 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+}
+# Bits and number of limbs, as limbs.h has them.
+SHAPES = {256: [(29, 9), (52, 5)], 384: [(28, 14), (56, 7)]}
 
 
 class Fault(Exception):
@@ -222,20 +230,20 @@ class Return(Exception):
 
 # What the field's functions have been proven to do, on polynomials (without the factor R, which each product takes away).
 IDEAL = {
-    "p256_mul": lambda r, a, b: poly_mul(a, b),
-    "p256_square": lambda r, a: poly_mul(a, a),
-    "p256_mul_sub": lambda r, a, b, c, d: poly_add(poly_mul(a, b), poly_mul(c, d), -1),
-    "p256_add": lambda r, a, b: poly_add(a, b),
-    "p256_sub": lambda r, a, b: poly_add(a, b, -1),
-    "p256_carry": lambda r: r,
+    "ec_mul": lambda r, a, b: poly_mul(a, b),
+    "ec_square": lambda r, a: poly_mul(a, a),
+    "ec_mul_sub": lambda r, a, b, c, d: poly_add(poly_mul(a, b), poly_mul(c, d), -1),
+    "ec_add": lambda r, a, b: poly_add(a, b),
+    "ec_sub": lambda r, a, b: poly_add(a, b, -1),
+    "ec_carry": lambda r: r,
 }
 
 
 class Program:
-    def __init__(self, bits):
+    def __init__(self, field_bits, bits):
         text = subprocess.run(
-            ["gcc", "-E", "-P", "-w", "-nostdinc", "-DPOSTERN_PROOF", f"-DPOSTERN_LIMB_BITS={bits}", f"-I{HERE / 'include'}", f"-I{SOURCE}",
-             str(SOURCE / "p256_field.h")], check=True, capture_output=True, text=True).stdout
+            ["gcc", "-E", "-P", "-w", "-nostdinc", "-DPOSTERN_PROOF", f"-DPOSTERN_FIELD_BITS={field_bits}", f"-DPOSTERN_LIMB_BITS={bits}", f"-I{HERE / 'include'}", f"-I{SOURCE}",
+             str(SOURCE / "ec_field.h")], check=True, capture_output=True, text=True).stdout
         self.typedefs, self.functions, self.globals = dict(BASIC), {}, {}
         self.run, self.last_quotient, self.ideal = None, None, False
         for item in c_parser.CParser().parse(text).ext:
@@ -503,15 +511,15 @@ class Scope:
 # -------------------------------------------------------------------------------------------------------------------- claims
 
 class Shape:
-    """The bounds that p256_field.h states in words. `top` bounds are those of the highest limb."""
+    """The bounds that ec_field.h states in words. `top` bounds are those of the highest limb."""
 
-    def __init__(self, bits):
-        self.program = Program(bits)
-        self.bits = bits
-        self.count = 9 if bits == 29 else 5
+    def __init__(self, field_bits, bits, count):
+        self.program = Program(field_bits, bits)
+        self.field_bits, self.bits, self.count = field_bits, bits, count
+        self.p, self.n = P[field_bits], N[field_bits]
         self.radix = 2**bits
         self.r = 2 ** (bits * self.count)
-        top = 2 ** (256 - bits * (self.count - 1))
+        top = 2 ** (field_bits - bits * (self.count - 1))
         wide = self.radix - 1
         # (lower limbs' least and greatest, top limb's least and greatest)
         self.tight = (0, wide, -top - 8, 2 * top + 8)
@@ -600,7 +608,7 @@ def multiplication(shape, name, bounds, products, out_bounds):
                 for y, b in enumerate(inputs[j]["v"]):
                     term = term + sign * shape.radix ** (x + y) * run.product(a.value, b.value, WIDE128).term
         scaled = ({key: value * shape.r for key, value in left[0].items()}, left[1] * shape.r)
-        prove_equal(shape, P, scaled, (poly, term), name)
+        prove_equal(shape, shape.p, scaled, (poly, term), name)
 
     return body
 
@@ -618,7 +626,7 @@ def linear(shape, name, bounds, combine, out_bounds, in_place=False):
         poly, term = {}, z3.IntVal(0)
         for factor, (input_poly, input_term) in zip(combine, before):
             poly, term = poly_add(poly, input_poly, factor), term + factor * input_term
-        prove_equal(shape, P, shape.value(out), (poly, term), name)
+        prove_equal(shape, shape.p, shape.value(out), (poly, term), name)
 
     return body
 
@@ -628,14 +636,14 @@ def canonical(shape):
         shape.program.run = run
         value = shape.element(shape.anything, "a")
         out = shape.blank()
-        shape.program.call("p256_canonical", [out, value])
+        shape.program.call("ec_canonical", [out, value])
         if run.impossible(z3.BoolVal(True)):
             return  # this way cannot be taken
-        shape.inside(out, (0, shape.radix - 1, -(2**60), 2**60), "p256_canonical")
-        prove_equal(shape, P, shape.value(out), shape.value(value), "p256_canonical")
+        shape.inside(out, (0, shape.radix - 1, -(2**60), 2**60), "ec_canonical")
+        prove_equal(shape, shape.p, shape.value(out), shape.value(value), "ec_canonical")
         _, term = shape.value(out)
-        if not run.impossible(z3.Or(term < 0, term >= P)):
-            raise Fault("p256_canonical: not in [0, p)")
+        if not run.impossible(z3.Or(term < 0, term >= shape.p)):
+            raise Fault("ec_canonical: not in [0, p)")
 
     return body
 
@@ -647,24 +655,24 @@ def scalar_product(shape):
         shape.program.run = run
         a, b = shape.element(shape.canonical, "a"), shape.element(shape.canonical, "b")
         out = shape.blank()
-        shape.program.call("p256_scalar_product", [out["v"], a["v"], b["v"]])
-        shape.inside(out, (0, shape.radix - 1, 0, 2 * shape.radix), "p256_scalar_product")
+        shape.program.call("ec_scalar_product", [out["v"], a["v"], b["v"]])
+        shape.inside(out, (0, shape.radix - 1, 0, 2 * shape.radix), "ec_scalar_product")
         product = poly_mul(shape.value(a)[0], shape.value(b)[0])
         scaled = {key: value * shape.r for key, value in shape.value(out)[0].items()}
-        quotient = multiple_of(poly_add(scaled, product, -1), N)
+        quotient = multiple_of(poly_add(scaled, product, -1), shape.n)
         if quotient is None:
-            raise Fault("p256_scalar_product: not equal modulo n")
+            raise Fault("ec_scalar_product: not equal modulo n")
         # result R = a b + n M, and M is what is cleared limb by limb: each limb of it is the low bits of something.
         limbs = shape.program.last_quotient
         total = {}
         for i, cell in enumerate(limbs):
             if not (cell.value.low >= 0 and cell.value.high < shape.radix):
-                raise Fault("p256_scalar_product: a quotient limb out of range")
+                raise Fault("ec_scalar_product: a quotient limb out of range")
             total = poly_add(total, cell.value.poly, shape.radix**i)
         if poly_add(total, quotient, -1):
-            raise Fault("p256_scalar_product: the multiple of n is another one")
-        if (2**256 - 1) * (2 * N - 1) + N * (shape.r - 1) >= 2 * N * shape.r:
-            raise Fault("p256_scalar_product: not below 2n")
+            raise Fault("ec_scalar_product: the multiple of n is another one")
+        if (2**shape.field_bits - 1) * (2 * shape.n - 1) + shape.n * (shape.r - 1) >= 2 * shape.n * shape.r:
+            raise Fault("ec_scalar_product: not below 2n")
 
     return body
 
@@ -676,14 +684,14 @@ def scalar_canonical(shape):
         shape.program.run = run
         element = shape.element((0, shape.radix - 1, 0, 2 * shape.radix), "a")
         poly, term = shape.value(element)
-        run.facts += [term < 2 * N]
-        shape.program.call("p256_scalar_canonical", [element["v"]])
+        run.facts += [term < 2 * shape.n]
+        shape.program.call("ec_scalar_canonical", [element["v"]])
         if run.impossible(z3.BoolVal(True)):
             return
-        prove_equal(shape, N, shape.value(element), (poly, term), "p256_scalar_canonical")
+        prove_equal(shape, shape.n, shape.value(element), (poly, term), "ec_scalar_canonical")
         value = shape.value(element)[1]
-        if not run.impossible(z3.Or(value < 0, value >= N)):
-            raise Fault("p256_scalar_canonical: not in [0, n)")
+        if not run.impossible(z3.Or(value < 0, value >= shape.n)):
+            raise Fault("ec_scalar_canonical: not in [0, n)")
 
     return body
 
@@ -715,9 +723,9 @@ def affine_addition(shape):
         run.intervals_only = True
         points = [{"x": shape.element(shape.carried, "x"), "y": shape.element(shape.point_y, "y")} for _ in range(2)]
         out = {"x": shape.blank(), "y": shape.blank()}
-        shape.program.call("p256_add_two", [out] + points + [shape.element(shape.tight, "i")])
-        shape.inside(out["x"], shape.carried, "p256_add_two x")
-        shape.inside(out["y"], shape.carried, "p256_add_two y")
+        shape.program.call("ec_add_two", [out] + points + [shape.element(shape.tight, "i")])
+        shape.inside(out["x"], shape.carried, "ec_add_two x")
+        shape.inside(out["y"], shape.carried, "ec_add_two y")
 
     return body
 
@@ -772,29 +780,28 @@ def divided_by(bottom, z1):
 def main():
     sys.setrecursionlimit(100000)
     failed = 0
-    for bits in (29, 52):
-        shape = Shape(bits)
-        s = shape
+    for field_bits, bits, count in [(field_bits, *shape) for field_bits in CURVES for shape in SHAPES[field_bits]]:
+        s = Shape(field_bits, bits, count)
         claims = [
-            ("p256_mul", "differences: no overflow, tight, = a b / R mod p", multiplication(s, "p256_mul", [s.difference, s.difference], [(1, 0, 1)], s.tight)),
-            ("p256_mul", "one of them a sum: the same", multiplication(s, "p256_mul", [s.double, s.difference], [(1, 0, 1)], s.tight)),
-            ("p256_square", "a difference: no overflow, tight, = a a / R mod p", multiplication(s, "p256_square", [s.difference], [(1, 0, 0)], s.tight)),
-            ("p256_mul_sub", "differences: no overflow, = (a b - c d) / R mod p",
-             multiplication(s, "p256_mul_sub", [s.difference] * 4, [(1, 0, 1), (-1, 2, 3)], s.two_products)),
-            ("p256_mul_sub", "d twice a tight one: the same",
-             multiplication(s, "p256_mul_sub", [s.difference, s.difference, s.tight, s.twice_tight], [(1, 0, 1), (-1, 2, 3)], s.two_products)),
-            ("p256_add", "tight or carried: no overflow, = a + b", linear(s, "p256_add", [s.either, s.either], [1, 1], s.double)),
-            ("p256_sub", "tight or carried: no overflow, = a - b", linear(s, "p256_sub", [s.either, s.either], [1, -1], s.difference)),
-            ("p256_negate", "tight or carried: no overflow, = -a", linear(s, "p256_negate", [s.either], [-1], s.difference)),
-            ("p256_carry", "three times a limb: no overflow, carried, = a mod p", linear(s, "p256_carry", [s.anything], [1], s.carried, in_place=True)),
-            ("p256_canonical", "|a| < 64 p: no overflow, = a mod p, in [0, p)", canonical(s)),
-            ("p256_scalar_product", "a < 2^256, b < 2n: no overflow, = a b / R mod n, in [0, 2n)", scalar_product(s)),
-            ("p256_scalar_canonical", "a in [0, 2n): no overflow, = a mod n, in [0, n)", scalar_canonical(s)),
-            ("p256_add_affine", "no overflow inside; x carried, y and z tight again", point_formula(s, "p256_add_affine", True)),
-            ("p256_double", "no overflow inside; x carried, y and z tight again", point_formula(s, "p256_double", False)),
-            ("p256_add_two", "no overflow inside; x and y carried", affine_addition(s)),
-            ("p256_add_affine", "= the sum of SEC 1, 2.2.1, of different points", point_law(s, "p256_add_affine", True)),
-            ("p256_double", "= the double of SEC 1, 2.2.1", point_law(s, "p256_double", False)),
+            ("ec_mul", "differences: no overflow, tight, = a b / R mod p", multiplication(s, "ec_mul", [s.difference, s.difference], [(1, 0, 1)], s.tight)),
+            ("ec_mul", "one of them a sum: the same", multiplication(s, "ec_mul", [s.double, s.difference], [(1, 0, 1)], s.tight)),
+            ("ec_square", "a difference: no overflow, tight, = a a / R mod p", multiplication(s, "ec_square", [s.difference], [(1, 0, 0)], s.tight)),
+            ("ec_mul_sub", "differences: no overflow, = (a b - c d) / R mod p",
+             multiplication(s, "ec_mul_sub", [s.difference] * 4, [(1, 0, 1), (-1, 2, 3)], s.two_products)),
+            ("ec_mul_sub", "d twice a tight one: the same",
+             multiplication(s, "ec_mul_sub", [s.difference, s.difference, s.tight, s.twice_tight], [(1, 0, 1), (-1, 2, 3)], s.two_products)),
+            ("ec_add", "tight or carried: no overflow, = a + b", linear(s, "ec_add", [s.either, s.either], [1, 1], s.double)),
+            ("ec_sub", "tight or carried: no overflow, = a - b", linear(s, "ec_sub", [s.either, s.either], [1, -1], s.difference)),
+            ("ec_negate", "tight or carried: no overflow, = -a", linear(s, "ec_negate", [s.either], [-1], s.difference)),
+            ("ec_carry", "three times a limb: no overflow, carried, = a mod p", linear(s, "ec_carry", [s.anything], [1], s.carried, in_place=True)),
+            ("ec_canonical", "|a| < 64 p: no overflow, = a mod p, in [0, p)", canonical(s)),
+            ("ec_scalar_product", "a < 2^field_bits, b < 2n: no overflow, = a b / R mod n, in [0, 2n)", scalar_product(s)),
+            ("ec_scalar_canonical", "a in [0, 2n): no overflow, = a mod n, in [0, n)", scalar_canonical(s)),
+            ("ec_add_affine", "no overflow inside; x carried, y and z tight again", point_formula(s, "ec_add_affine", True)),
+            ("ec_double", "no overflow inside; x carried, y and z tight again", point_formula(s, "ec_double", False)),
+            ("ec_add_two", "no overflow inside; x and y carried", affine_addition(s)),
+            ("ec_add_affine", "= the sum of SEC 1, 2.2.1, of different points", point_law(s, "ec_add_affine", True)),
+            ("ec_double", "= the double of SEC 1, 2.2.1", point_law(s, "ec_double", False)),
         ]
         for name, what, body in claims:
             start = time.monotonic()
@@ -810,7 +817,7 @@ def main():
             except Fault as fault:
                 verdict = f"NOT PROVEN: {fault}"
                 failed += 1
-            print(f"{bits}-bit limbs  {name:21} {what:60} {verdict}", flush=True)
+            print(f"P-{field_bits}, {bits}-bit limbs  {name:19} {what:60} {verdict}", flush=True)
     print(f"{failed} failed" if failed else "all proven")
     return 1 if failed else 0
 

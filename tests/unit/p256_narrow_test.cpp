@@ -1,4 +1,5 @@
-// The tests of p256_test.cpp once more, over the 29-bit limbs that wasm uses, compiled natively under a namespace of their own.
+// The tests of ecdsa_test.h for P-256 once more, over the 29-bit limbs that wasm uses, compiled natively under a namespace of
+// their own.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -10,10 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "table_budget.h"
+#include "ecdsa.h"
 
-// The budget knows no limbs: there is one.
+// What knows no limbs there is once.
 namespace postern_narrow {
+using postern::EcdsaAnswer;
+using postern::EcdsaKey;
+using postern::EcdsaTableOffers;
+using postern::p256_tables;
+using postern::p384_tables;
 using postern::TableBudget;
 using postern::TableOffer;
 using postern::TableSize;
@@ -29,6 +35,6 @@ using postern::TableUser;
 #include "p256.cpp"
 #undef postern
 
-#define P256_SUITE P256Narrow
-#define P256_NAMESPACE postern_narrow
-#include "p256_test.cpp"
+#define ECDSA_SUITE P256Narrow
+#define ECDSA_NAMESPACE postern_narrow
+#include "ecdsa_test.h"

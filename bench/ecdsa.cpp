@@ -1,11 +1,14 @@
-// ES256 verification: the own P-256 with each kind of table against OpenSSL's EVP, in alternating rounds.
+// ES256 or ES384 verification: the own code with each kind of table against OpenSSL's EVP, in alternating rounds.
 //
-//   p256_bench [ROUNDS]        default 101; prints one line per contestant: median, least and greatest of the rounds in
+//   ecdsa_bench [ROUNDS]       default 101; prints one line per contestant: median, least and greatest of the rounds in
 //                              microseconds a verification, and the median's ratio to OpenSSL's
 //
-// Every contestant hashes the same 740-byte inputs (a signing input's usual size) with OpenSSL's SHA-256 and verifies 64
+// Every contestant hashes the same 740-byte inputs (a signing input's usual size) with OpenSSL's SHA-2 and verifies 64
 // signatures of 8 keys in turn, one in 16 of them bad. OpenSSL's contestants keep what may be kept between calls:
-// EVP_DigestVerify as programs use it, and EVP_PKEY_verify on the hash alone, its DER signature made beforehand.
+// EVP_DigestVerify as programs use it, and EVP_PKEY_verify on the hash alone, its DER signature made beforehand. For each curve:
+//
+//   c++ -O3 -std=c++20 -DPOSTERN_FIELD_BITS=384 -Icore/include -Icore/src -Itests bench/ecdsa.cpp core/src/p384.cpp
+//     core/src/table_budget.cpp -lcrypto -o ecdsa_bench
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -18,30 +21,42 @@
 #include <utility>
 #include <vector>
 
-#include "p256.h"
-#include "support/p256_oracle.h"
+#include "ecdsa.h"
+#include "support/ec_oracle.h"
 
 namespace {
 
-using postern::P256Answer;
-using postern::P256Tables;
+using postern::EcdsaAnswer;
+using postern::EcdsaKey;
 using postern::TableSize;
 using postern::TableBudget;
 using postern::testing::Freed;
-using postern::testing::Hash256;
+using postern::testing::HashBytes;
 using postern::testing::Number;
-using postern::testing::P256Case;
-using postern::testing::P256Oracle;
-using postern::testing::P256OracleKey;
+using postern::testing::EcdsaCase;
+using postern::testing::EcOracle;
+using postern::testing::EcOracleKey;
 using postern::testing::require;
 
 constexpr std::size_t keys = 8;
 constexpr std::size_t tokens = 64;
 constexpr std::size_t input_bytes = 740;
 
-Hash256 sha256(const std::string& input) {
-  Hash256 hash{};
-  SHA256(reinterpret_cast<const unsigned char*>(input.data()), input.size(), hash.data());
+#if POSTERN_FIELD_BITS == 256
+constexpr auto& curve = postern::testing::p256_curve;
+constexpr auto make_key = postern::make_p256_key;
+constexpr auto digest = SHA256;
+const EVP_MD* md() { return EVP_sha256(); }
+#else
+constexpr auto& curve = postern::testing::p384_curve;
+constexpr auto make_key = postern::make_p384_key;
+constexpr auto digest = SHA384;
+const EVP_MD* md() { return EVP_sha384(); }
+#endif
+
+HashBytes sha(const std::string& input) {
+  HashBytes hash(curve.bytes);
+  digest(reinterpret_cast<const unsigned char*>(input.data()), input.size(), hash.data());
   return hash;
 }
 
@@ -55,8 +70,9 @@ struct Token {
 
 std::vector<unsigned char> der_of(const std::string& signature) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(signature.data());
+  constexpr auto half = static_cast<int>(curve.bytes);
   std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>> value(ECDSA_SIG_new());
-  require(ECDSA_SIG_set0(value.get(), BN_bin2bn(bytes, 32, nullptr), BN_bin2bn(bytes + 32, 32, nullptr)) == 1);
+  require(ECDSA_SIG_set0(value.get(), BN_bin2bn(bytes, half, nullptr), BN_bin2bn(bytes + half, half, nullptr)) == 1);
   std::vector<unsigned char> der(static_cast<std::size_t>(i2d_ECDSA_SIG(value.get(), nullptr)));
   unsigned char* end = der.data();
   i2d_ECDSA_SIG(value.get(), &end);
@@ -82,19 +98,19 @@ double median(std::vector<double> values) {
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 101;
-  const P256Oracle oracle;
+  const EcOracle oracle(curve);
   std::mt19937_64 random(1);  // NOLINT: the same tokens in every run
   std::vector<Number> private_keys;
-  std::vector<P256OracleKey> public_keys;
+  std::vector<EcOracleKey> public_keys;
   for (std::size_t i = 0; i < keys; i++) {
     private_keys.push_back(oracle.random(random));
-    public_keys.emplace_back(oracle.coordinates(oracle.multiple(private_keys.back())));
+    public_keys.emplace_back(curve, oracle.coordinates(oracle.multiple(private_keys.back())));
   }
   std::vector<Token> all;
   for (std::size_t i = 0; i < tokens; i++) {
     Token token{i % keys, std::string(input_bytes, 'x') + std::to_string(i), "", {}, i % 16 != 7};
-    const Hash256 hash = sha256(token.input);
-    token.signature = sign_p256(oracle, private_keys[token.key], oracle.random(random),
+    const HashBytes hash = sha(token.input);
+    token.signature = sign_ecdsa(oracle, private_keys[token.key], oracle.random(random),
                                 oracle.number(std::string_view(reinterpret_cast<const char*>(hash.data()), hash.size())))
                           .signature;
     if (!token.good) token.signature[40] ^= 1;
@@ -102,20 +118,20 @@ int main(int argc, char** argv) {
     all.push_back(std::move(token));
   }
 
-  const auto forms = [&](const std::shared_ptr<TableBudget>& budget, std::optional<TableSize> size) {
-    std::vector<P256Tables> made;
-    for (const P256OracleKey& key : public_keys) {
-      made.push_back(P256Tables::make(budget, key.x(), key.y()).value());
-      if (size.has_value()) made.back().request(*size);
+  const auto forms = [&](TableBudget& budget, std::optional<TableSize> size) {
+    std::vector<std::unique_ptr<EcdsaKey>> made;
+    for (const EcOracleKey& key : public_keys) {
+      made.push_back(make_key(budget, key.x(), key.y()));
+      if (size.has_value()) made.back()->request(*size);
     }
     return made;
   };
-  const auto no_tables = std::make_shared<TableBudget>(0);
-  const auto tables = std::make_shared<TableBudget>();
+  TableBudget no_tables(0);
+  TableBudget tables;
   const auto none = forms(no_tables, std::nullopt);
   const auto small = forms(tables, TableSize::small);
   double start = now_microseconds();
-  while (tables->build_step()) {
+  while (tables.build_step()) {
   }
   const double small_time = (now_microseconds() - start) / keys;
   const auto large = forms(tables, TableSize::large);
@@ -123,7 +139,7 @@ int main(int argc, char** argv) {
   start = now_microseconds();
   for (bool more = true; more;) {
     const double slice_start = now_microseconds();
-    more = tables->build_step();
+    more = tables.build_step();
     slices.push_back(now_microseconds() - slice_start);
   }
   std::printf("small table %.0f us (with a share of the generator's), large table %.0f us, a slice of it %.0f us\n", small_time,
@@ -131,21 +147,21 @@ int main(int argc, char** argv) {
 
   std::vector<std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>> digests;
   std::vector<std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>> verifiers;
-  for (const P256OracleKey& key : public_keys) {
+  for (const EcOracleKey& key : public_keys) {
     digests.emplace_back(EVP_MD_CTX_new());
     verifiers.emplace_back(EVP_PKEY_CTX_new(key.pkey(), nullptr));
     require(EVP_PKEY_verify_init(verifiers.back().get()) == 1);
   }
-  const auto own = [](const std::vector<P256Tables>& made) {
+  const auto own = [](const std::vector<std::unique_ptr<EcdsaKey>>& made) {
     return [&made](const Token& token) {
-      return made[token.key].verify(sha256(token.input), token.signature) == P256Answer::accepted;
+      return made[token.key]->verify(sha(token.input), token.signature) == EcdsaAnswer::accepted;
     };
   };
   std::vector<Contestant> contestants;
   contestants.push_back({"OpenSSL EVP_DigestVerify",
                          [&](const Token& token) {
                            EVP_MD_CTX* context = digests[token.key].get();
-                           require(EVP_MD_CTX_reset(context) == 1 && EVP_DigestVerifyInit(context, nullptr, EVP_sha256(), nullptr,
+                           require(EVP_MD_CTX_reset(context) == 1 && EVP_DigestVerifyInit(context, nullptr, md(), nullptr,
                                                                                           public_keys[token.key].pkey()) == 1);
                            return EVP_DigestVerify(context, token.der.data(), token.der.size(),
                                                    reinterpret_cast<const unsigned char*>(token.input.data()),
@@ -154,7 +170,7 @@ int main(int argc, char** argv) {
                          {}});
   contestants.push_back({"OpenSSL EVP_PKEY_verify",
                          [&](const Token& token) {
-                           const Hash256 hash = sha256(token.input);
+                           const HashBytes hash = sha(token.input);
                            return EVP_PKEY_verify(verifiers[token.key].get(), token.der.data(), token.der.size(), hash.data(),
                                                   hash.size()) == 1;
                          },

@@ -1,9 +1,10 @@
-// The own P-256 against OpenSSL for as long as one likes: good and bad signatures, every combination of tables.
+// The own ECDSA against OpenSSL for as long as one likes: good and bad signatures, every size of tables.
 //
-//   p256_differential CASES [SEED]
+//   ecdsa_differential CASES [SEED]
 //
-// Prints one line, which says what was run and how it ended; the exit status is 1 after any difference. Build it with
-// -DPOSTERN_LIMB_BITS=29 as well, for the arithmetic that wasm uses. A `difference` line has the case in hex.
+// Built for one curve and one shape of limbs, POSTERN_FIELD_BITS and POSTERN_LIMB_BITS; `run` beside this file builds and runs
+// all of them. Prints one line, which says what was run and how it ended; the exit status is 1 after any difference. A
+// `difference` line has the case in hex.
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -13,20 +14,20 @@
 #include <utility>
 #include <vector>
 
+#include "ecdsa.h"
 #include "limbs.h"
-#include "p256.h"
-#include "support/p256_oracle.h"
+#include "support/ec_oracle.h"
 
 namespace {
 
-using postern::P256Answer;
-using postern::P256Tables;
+using postern::EcdsaAnswer;
+using postern::EcdsaKey;
 using postern::TableBudget;
 using postern::TableSize;
+using postern::testing::EcdsaCase;
+using postern::testing::EcOracle;
+using postern::testing::EcOracleKey;
 using postern::testing::Number;
-using postern::testing::P256Case;
-using postern::testing::P256Oracle;
-using postern::testing::P256OracleKey;
 
 std::string hex(std::string_view bytes) {
   std::string out;
@@ -41,17 +42,25 @@ std::string hex(std::string_view bytes) {
 // As much of a run of this many cases as one key serves: its tables cost as much as some hundred cases.
 constexpr std::uint64_t cases_a_key = 2000;
 
+#if POSTERN_FIELD_BITS == 256
+constexpr auto& curve = postern::testing::p256_curve;
+constexpr auto make_key = postern::make_p256_key;
+#else
+constexpr auto& curve = postern::testing::p384_curve;
+constexpr auto make_key = postern::make_p384_key;
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: p256_differential CASES [SEED]\n");
+    std::fprintf(stderr, "usage: ecdsa_differential CASES [SEED]\n");
     return 2;
   }
   const std::uint64_t cases = std::strtoull(argv[1], nullptr, 10);
   const std::uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : std::random_device()();
   std::mt19937_64 random(seed);
-  const P256Oracle oracle;
+  const EcOracle oracle(curve);
   std::uint64_t done = 0;
   std::uint64_t good = 0;
   std::uint64_t undecided = 0;
@@ -59,25 +68,26 @@ int main(int argc, char** argv) {
   const auto start = std::chrono::steady_clock::now();
   while (done < cases) {
     const Number d = oracle.random(random);
-    const P256OracleKey key(oracle.coordinates(oracle.multiple(d)));
-    const auto none = std::make_shared<TableBudget>(0);
-    const auto roomy = std::make_shared<TableBudget>();
-    std::vector<P256Tables> forms;
-    for (const auto& budget : {none, roomy, roomy}) forms.push_back(P256Tables::make(budget, key.x(), key.y()).value());
-    forms[1].request(TableSize::small);
-    forms[2].request(TableSize::large);
-    while (roomy->build_step()) {
+    const EcOracleKey key(curve, oracle.coordinates(oracle.multiple(d)));
+    postern::testing::Nonces nonces(oracle, random);
+    TableBudget none(0);
+    TableBudget roomy;
+    std::vector<std::unique_ptr<EcdsaKey>> forms;
+    for (TableBudget* budget : {&none, &roomy, &roomy}) forms.push_back(make_key(*budget, key.x(), key.y()));
+    forms[1]->request(TableSize::small);
+    forms[2]->request(TableSize::large);
+    while (roomy.build_step()) {
     }
     for (std::uint64_t i = 0; i < cases_a_key && done < cases; i++, done++) {
-      const P256Case one = random_case(oracle, d, random);
+      const EcdsaCase one = random_case(oracle, d, nonces, random);
       const bool expected = key.verify(one.hash, one.signature);
       good += expected ? 1 : 0;
       // The large table is what most requests meet; the other two take turns.
       for (const std::size_t form : {std::size_t{2}, static_cast<std::size_t>(i % 2)}) {
-        const P256Answer answer = forms[form].verify(one.hash, one.signature);
-        if (answer == P256Answer::undecided) {
+        const EcdsaAnswer answer = forms[form]->verify(one.hash, one.signature);
+        if (answer == EcdsaAnswer::undecided) {
           undecided++;
-        } else if ((answer == P256Answer::accepted) != expected) {
+        } else if ((answer == EcdsaAnswer::accepted) != expected) {
           differences++;
           std::printf("difference: form %zu, OpenSSL says %s: key %s%s hash %s signature %s\n", form, expected ? "good" : "bad",
                       hex(key.x()).c_str(), hex(key.y()).c_str(),
@@ -87,9 +97,9 @@ int main(int argc, char** argv) {
     }
   }
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
-  std::printf("p256 differential: limbs of %d bits, seed %" PRIu64 ": %" PRIu64 " cases against %s, %" PRIu64 " good, %" PRIu64
+  std::printf("P-%d differential: limbs of %d bits, seed %" PRIu64 ": %" PRIu64 " cases against %s, %" PRIu64 " good, %" PRIu64
               " bad, each with two forms of tables; %" PRIu64 " undecided, %" PRIu64 " differences; %lld s\n",
-              POSTERN_LIMB_BITS, seed, done, OpenSSL_version(OPENSSL_VERSION), good, done - good, undecided, differences,
-              static_cast<long long>(seconds));
+              POSTERN_FIELD_BITS, POSTERN_LIMB_BITS, seed, done, OpenSSL_version(OPENSSL_VERSION), good, done - good, undecided,
+              differences, static_cast<long long>(seconds));
   return differences == 0 ? 0 : 1;
 }
