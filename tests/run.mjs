@@ -52,18 +52,29 @@ async function single(command, options) {
   return code === 0 ? { passed: 1, failed: 0, skipped: 0, output } : failure(output);
 }
 
-/** GoogleTest: counted from its JSON report. */
+const jobs = String(Math.min(availableParallelism(), 8));
+
+/** GoogleTest, its tests spread over as many processes as there are cores. */
 async function googleTest(binary, env = {}) {
-  const report = join(scratch, "gtest.json");
+  const shards = await Promise.all(Array.from({ length: Number(jobs) }, (_, shard) => googleTestShard(binary, env, shard)));
+  const sum = { passed: 0, failed: 0, skipped: 0, output: "" };
+  for (const counts of shards) for (const key of Object.keys(sum)) sum[key] += counts[key];
+  return sum.passed + sum.failed + sum.skipped > 0 ? sum : failure(`${sum.output}\nno test was run`);
+}
+
+/** One of them: counted from its JSON report. */
+async function googleTestShard(binary, env, shard) {
+  const report = join(scratch, `gtest-${shard}.json`);
   rmSync(report, { force: true });
-  const { code, output } = await run([binary, "--gtest_brief=1", `--gtest_output=json:${report}`], { env });
+  const { code, output } = await run([binary, "--gtest_brief=1", `--gtest_output=json:${report}`], {
+    env: { ...env, GTEST_TOTAL_SHARDS: jobs, GTEST_SHARD_INDEX: String(shard) },
+  });
   if (!existsSync(report)) return failure(output);
   const cases = JSON.parse(readFileSync(report, "utf8")).testsuites.flatMap((suite) => suite.testsuite);
   const failed = cases.filter((test) => test.failures?.length).length;
   const skipped = cases.filter((test) => test.result === "SKIPPED").length;
   const counts = { passed: cases.length - failed - skipped, failed, skipped, output };
   if (code !== 0 && failed === 0) counts.failed = 1;
-  if (cases.length === 0) return failure(`${output}\nno test was run`);
   return counts;
 }
 
@@ -136,7 +147,6 @@ async function fuzz(seconds) {
   return targets.length > 0 ? sum : failure("no fuzz target");
 }
 
-const jobs = String(Math.min(availableParallelism(), 8));
 const cmake = async (preset, ...targets) => {
   const configured = await run(["cmake", "--preset", preset]);
   if (configured.code !== 0) return configured;

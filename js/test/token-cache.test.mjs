@@ -19,7 +19,7 @@ test("the same token gives the same user, frozen, with its claims", async () => 
   assert.equal(first.claims, second.claims);
   for (const part of [first, first.permissions, first.claims, first.claims.teams, first.claims.teams[1].deep]) assert.ok(Object.isFrozen(part));
   // A copy has everything.
-  assert.deepEqual(Object.keys({ ...first }), ["identity", "displayName", "permissions", "claims"]);
+  assert.deepEqual(Object.keys({ ...first }), ["identity", "displayName", "permissions", "claims", "fields"]);
   assert.equal(JSON.parse(JSON.stringify(first)).claims.sub, "alice");
   gate.close();
 });
