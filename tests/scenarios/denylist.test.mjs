@@ -93,6 +93,8 @@ for (const host of ["native", "package"]) {
       const headers = { "x-api-key": key, "content-type": "application/json" };
       deny([{ api_key: "ci" }]);
       await pause(2_500);
+      // The package reads when there is somebody to judge.
+      assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
       deny([{ api_key: "ci", until: "tomorrow" }]);
       await pause(2_500);
       assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
