@@ -35,6 +35,12 @@
 //
 //   Due                next_at_unix_ms:f64, count, then each fetch as in a Step, from its fetch_id on
 //   Refusal            error                  after a postern_open that returned 0
+//
+//   Texts              count, then each text
+//   Fault              line column path:text message:text
+//
+// The calls of setup.cpp and verify.cpp take Texts and return an Answer. After `given` the output is what stands at the call,
+// after `fault` a Fault (a Refusal in verify.cpp); after `unknown` there is none.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +48,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 4;
+inline constexpr std::uint32_t version = 5;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).
@@ -63,6 +69,9 @@ enum class Purpose : std::uint32_t { handle = 0, authenticate };
 enum ReplyFlags : std::uint32_t { reply_timed_out = 1, reply_body_over_limit = 2 };
 
 inline constexpr std::uint32_t error_none = 0xffff'ffff;
+
+// What a call of setup.cpp or verify.cpp returns. `unknown`: the handle is that of no gate, or the message does not fit.
+enum class Answer : std::uint32_t { unknown = 0, given = 1, fault = 2 };
 
 // What a call returns where it returns no handle.
 enum class Outcome : std::uint32_t { done = 0, handle_unknown = 1, input_malformed = 2 };

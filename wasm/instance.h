@@ -33,4 +33,10 @@ struct Instance {
 // Made on first use: nothing runs when the module is instantiated.
 [[nodiscard]] Instance& instance();
 
+// Gives a large input buffer back, so that one large body does not stay for good.
+void trim_input();
+
+// The output is complete, and the input was read.
+[[nodiscard]] std::uint32_t answer(abi::Answer answer);
+
 }  // namespace postern

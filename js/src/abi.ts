@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 4;
+export const abiVersion = 5;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -14,6 +14,9 @@ export type BodyState = keyof typeof bodyStates;
 
 export const verdicts = { valid: 1, invalid: 2, unable: 3 } as const;
 export type Verdict = keyof typeof verdicts;
+
+/** What a call of wasm/setup.cpp or verify.cpp returns. */
+export const answers = { unknown: 0, given: 1, fault: 2 } as const;
 
 export const outcomes = { done: 0, handleUnknown: 1, inputMalformed: 2 } as const;
 
@@ -157,7 +160,7 @@ export class Memory {
 }
 
 /** Reads one message, whole, before anything else happens to the memory. */
-class Reader {
+export class Reader {
   readonly #words: Uint32Array<ArrayBuffer>;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   #at: number;
@@ -333,7 +336,9 @@ export interface Written { words: number; textBytes: number; bodyBytes: number }
 /** Gives room for so many bytes: a view that is good until the next call of the core. */
 export type Room = (bytes: number) => Uint8Array;
 
-function write(room: Room, words: number[], lengthsAt: number[], strings: string[], body?: Uint8Array): Written {
+function write(
+  room: Room, words: number[], lengthsAt: readonly number[], strings: readonly string[], body?: Uint8Array,
+): Written {
   const text = strings.join("");
   const bodyBytes = body?.length ?? 0;
   const wordBytes = words.length * 4;
@@ -371,6 +376,16 @@ export function writeHead(room: Room, method: string, target: string, headers: I
   const strings = [method, target];
   putHeaders(headers, words, at, strings);
   return write(room, words, at, strings);
+}
+
+/** Texts: a count, then each. */
+export function writeTexts(room: Room, texts: readonly string[]): Written {
+  return write(room, [texts.length, ...texts.map((text) => text.length)], texts.map((_, i) => i + 1), texts);
+}
+
+/** Texts without a count, and bytes. */
+export function writeQuestion(room: Room, texts: readonly string[], body?: Uint8Array): Written {
+  return write(room, texts.map((text) => text.length), texts.map((_, i) => i), texts, body);
 }
 
 export function writeResponse(room: Room, response: IncomingResponse): Written {

@@ -2,12 +2,12 @@
 //
 // A trap leaves an instance in a state nobody has thought about. It is never called again: a new one is
 // made, with the next epoch, and every exchange of the old one ends in 500 (invariant handles).
-import createGlue, { type Glue } from "./glue.js";
 import {
-  abiVersion, bodyStates, Memory, outcomes, purposes, readDue, readRecalledSerial, readRefusal, readStep, writeBody, writeHead,
-  writeResponse, writeText,
+  abiVersion, answers, bodyStates, Memory, outcomes, purposes, readDue, Reader, readRecalledSerial, readRefusal, readStep, writeBody,
+  writeHead, writeQuestion, writeResponse, writeText, writeTexts,
   verdicts, type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type User, type Verdict, type Written,
 } from "./abi.js";
+import type { Exports } from "./exports.js";
 import { webCryptoVerifier, type HostVerifier } from "./verifier.js";
 
 /** Each entry of the package names its own way to the compiled wasm. */
@@ -37,8 +37,7 @@ export async function currentCore(): Promise<Core> {
     throw new Error('postern: import the package by its name, "postern" or "postern/inline"');
   }
   compiled ??= await moduleSource();
-  const fresh = await Core.create(compiled, ++epochs);
-  if (current === undefined || current.dead) current = fresh;
+  if (current === undefined || current.dead) current = new Core(compiled, ++epochs);
   return current;
 }
 
@@ -64,45 +63,42 @@ const authorizationBytesMax = 8 * 1024 + 64;
 
 export interface ErrorRow { code: string; status: number; sentence: string }
 
+/** Where and what is wrong in what the host gave. */
+export interface ArgumentFault { line: number; column: number; path: string; message: string }
+
+/** What a call gives, or why it cannot. */
+export type Made<T> = (T & { error?: undefined }) | { error: ArgumentFault };
+
 export class Core {
   /** True from the first throw out of the instance on. */
   dead = false;
-  #glue: Glue;
-  #memory: Memory;
-  #ledger: number;
-  #errors: ErrorRow[];
+  // Of its own, so that tests can break one.
+  readonly #exports: Exports;
+  readonly #memory: Memory;
+  readonly #ledger: number;
+  #errors: ErrorRow[] | undefined;
 
-  private constructor(readonly epoch: number, glue: Glue, memory: WebAssembly.Memory) {
-    this.#glue = glue;
-    this.#memory = new Memory(memory);
-    this.#ledger = glue._postern_ledger();
-    this.#errors = glue.errors().trimEnd().split("\n").map((line) => {
-      const [code = "", status, sentence = ""] = line.split("\t");
-      return { code, status: Number(status), sentence };
+  /** Synchronous: workerd compiles no bytes at run time, but instantiates a module that it has. */
+  constructor(module: WebAssembly.Module, readonly epoch: number) {
+    const { exports } = new WebAssembly.Instance(module, {
+      // Views are made anew when memory has grown, so nobody has to be told.
+      env: { emscripten_notify_memory_growth() {} },
     });
-  }
-
-  static async create(module: WebAssembly.Module, epoch: number): Promise<Core> {
-    let memory: WebAssembly.Memory | undefined;
-    const glue = await createGlue({
-      // Synchronous: workerd compiles no bytes at run time, but instantiates a module that it has.
-      instantiateWasm(imports, done) {
-        const instance = new WebAssembly.Instance(module, imports);
-        memory = Object.values(instance.exports).find((item) => item instanceof WebAssembly.Memory);
-        done(instance, module);
-        return instance.exports;
-      },
-      printErr() {},  // "Aborted(...)" is told by the throw
-    });
-    if (memory === undefined || glue._postern_abi_version() !== abiVersion) {
+    this.#exports = { ...exports } as unknown as Exports;
+    if (this.#exports.postern_abi_version?.() !== abiVersion) {
       throw new Error("postern: the wasm file and the JavaScript are from different builds");
     }
-    return new Core(epoch, glue, memory);
+    this.#exports._initialize();
+    this.#memory = new Memory(this.#exports.memory);
+    this.#ledger = this.#exports.postern_ledger();
   }
 
   /** Rows in the order of their numbers. */
   get errors(): readonly ErrorRow[] {
-    return this.#errors;
+    return (this.#errors ??= this.#call(() => this.#textOf(this.#exports.postern_errors())).trimEnd().split("\n").map((line) => {
+      const [code = "", status, sentence = ""] = line.split("\t");
+      return { code, status: Number(status), sentence };
+    }));
   }
 
   /** The number of bytes the instance holds, for tests and metrics. */
@@ -110,87 +106,103 @@ export class Core {
     return this.#memory.size;
   }
 
-  createGate(config: string, environment: string[]): ReturnType<Glue["createGate"]> {
-    return this.#call(() => this.#glue.createGate(config, environment));
+  /** `environment`: names and values in turn. */
+  createGate(config: string, environment: string[]): Made<{ handle: number; upstreamUrl: string; warnings: string[] }> {
+    return this.#call(() => {
+      const { words, textBytes } = writeTexts(this.#room, [config, ...environment]);
+      return this.#made(this.#exports.postern_create_gate(words, textBytes), (reader) => ({
+        handle: reader.word(), upstreamUrl: reader.text(), warnings: reader.texts(),
+      }));
+    });
   }
 
   /** From now on the gate's exchanges ask about signatures of these algorithms. */
   useHostVerifier(gate: number, algorithms: readonly string[]): void {
-    this.#call(() => this.#glue.useHostVerifier(gate, algorithms));
+    this.#call(() => {
+      const { words, textBytes } = writeTexts(this.#room, algorithms);
+      this.#exports.postern_use_host_verifier(gate, words, textBytes);
+    });
   }
 
   /** The public key of a handle, as the text of a JWK. */
   keyJwk(gate: number, keyHandle: bigint): string {
-    return this.#call(() => this.#glue.keyJwk(gate, keyHandle));
+    return this.#call(() => this.#textOf(this.#exports.postern_key_jwk(gate, keyHandle)));
   }
 
   /** The configuration that an environment makes, by its well-known names alone. */
-  environmentConfig(env: Readonly<Record<string, unknown>>): ReturnType<Glue["environmentConfig"]> {
-    return this.#call(() => this.#glue.environmentConfig(this.#glue.environmentNames().flatMap((name) => {
-      const value = env[name];
-      return typeof value === "string" ? [name, value] : [];
-    })));
+  environmentConfig(env: Readonly<Record<string, unknown>>): Made<{ text: string }> {
+    return this.#call(() => {
+      this.#exports.postern_environment_names();
+      const pairs = new Reader(this.#memory, this.#ledger).texts().flatMap((name) => {
+        const value = env[name];
+        return typeof value === "string" ? [name, value] : [];
+      });
+      const { words, textBytes } = writeTexts(this.#room, pairs);
+      return this.#made(this.#exports.postern_environment_config(words, textBytes), (reader) => ({ text: reader.text() }));
+    });
   }
 
   closeGate(gate: number): void {
-    if (!this.dead) this.#call(() => this.#glue.closeGate(gate));
+    if (!this.dead) this.#call(() => this.#exports.postern_close_gate(gate));
   }
 
-  verifyJws(jws: string, jwkSet: string, symmetric: boolean): ReturnType<Glue["verifyJws"]> {
-    return this.#call(() => this.#glue.verifyJws(jws, jwkSet, symmetric));
+  verifyJws(jws: string, jwkSet: string, symmetric: boolean): { payload: Uint8Array } | { code: string } {
+    return this.#call(() => {
+      const { words, textBytes } = writeQuestion(this.#room, [jws, jwkSet]);
+      const answer = this.#exports.postern_verify_jws(words, textBytes, symmetric ? 1 : 0);
+      return answer === answers.given ? { payload: new Reader(this.#memory, this.#ledger).body() } : { code: this.#refusal(answer) };
+    });
   }
 
+  /** Why it does not verify. */
   verifySignature(jwk: string, alg: string, input: Uint8Array, signature: Uint8Array): string | undefined {
-    return this.#call(() => this.#glue.verifySignature(jwk, alg, input, signature).code);
+    return this.#call(() => {
+      const body = new Uint8Array(input.length + signature.length);
+      body.set(input);
+      body.set(signature, input.length);
+      const { words, textBytes, bodyBytes } = writeQuestion(this.#room, [jwk, alg], body);
+      const answer = this.#exports.postern_verify_signature(words, textBytes, bodyBytes, input.length);
+      return answer === answers.given ? undefined : this.#refusal(answer);
+    });
   }
 
   /** The fetched keys as text; empty when there are none. */
   exportKeys(gate: number): string {
-    return this.#call(() => this.#glue.exportKeys(gate));
+    return this.#call(() => this.#textOf(this.#exports.postern_export_keys(gate)));
   }
 
   /** How many issuers' keys were taken up from what exportKeys gave. */
   importKeys(gate: number, text: string, now: number): number {
-    return this.#call(() => this.#glue.importKeys(gate, text, now));
+    return this.#call(() => {
+      const { words, textBytes } = writeTexts(this.#room, [text]);
+      return this.#exports.postern_import_keys(gate, words, textBytes, now);
+    });
   }
 
   /** Grows with every key fetch that was of use. */
   keysVersion(gate: number): number {
-    return this.#call(() => this.#glue.keysVersion(gate));
+    return this.#call(() => this.#exports.postern_keys_version(gate));
   }
 
   keyFaults(gate: number): string[] {
-    return this.#call(() => this.#glue.keyFaults(gate));
+    return this.#call(() =>
+      this.#exports.postern_key_faults(gate) === answers.given ? new Reader(this.#memory, this.#ledger).texts() : []);
   }
 
   /** Replaces the host's denylist. */
-  setDenylist(gate: number, text: string): ReturnType<Glue["setDenylist"]> {
-    return this.#call(() => this.#glue.setDenylist(gate, text));
+  setDenylist(gate: number, text: string): Made<{ entries: number }> {
+    return this.#call(() => {
+      const { words, textBytes } = writeTexts(this.#room, [text]);
+      return this.#made(this.#exports.postern_set_denylist(gate, words, textBytes), (reader) => ({ entries: reader.word() }));
+    });
   }
 
   /** Whether whoever opened a stream has been denied since. */
   isDenied(gate: number, credential: string): boolean {
-    return this.#call(() => this.#glue.isDenied(gate, credential));
-  }
-
-  explain(gate: number, method: string, target: string, headers: string[], body: string, now: number): string {
-    return this.#call(() => this.#glue.explain(gate, method, target, headers, body, now));
-  }
-
-  routeList(): string {
-    return this.#call(() => this.#glue.routeList());
-  }
-
-  filterFor(...question: Parameters<Glue["filterFor"]>): ReturnType<Glue["filterFor"]> {
-    return this.#call(() => this.#glue.filterFor(...question));
-  }
-
-  filterMatches(...question: Parameters<Glue["filterMatches"]>): ReturnType<Glue["filterMatches"]> {
-    return this.#call(() => this.#glue.filterMatches(...question));
-  }
-
-  testPolicy(tests: string, config: string): ReturnType<Glue["testPolicy"]> {
-    return this.#call(() => this.#glue.testPolicy(tests, config));
+    return this.#call(() => {
+      const { words, textBytes } = writeTexts(this.#room, [credential]);
+      return this.#exports.postern_is_denied(gate, words, textBytes) !== 0;
+    });
   }
 
   open(
@@ -198,9 +210,9 @@ export class Core {
   ): number {
     return this.#call(() => {
       const { words, textBytes } = writeHead(this.#room, method, target, headers);
-      const exchange = this.#glue._postern_open(gate, purposes[purpose], now, words, textBytes);
+      const exchange = this.#exports.postern_open(gate, purposes[purpose], now, words, textBytes);
       if (exchange === 0) {
-        const row = this.#errors[readRefusal(this.#memory, this.#ledger)];
+        const row = this.errors[readRefusal(this.#memory, this.#ledger)];
         throw new CoreRefused("no exchange was opened", row?.code);
       }
       return exchange;
@@ -210,15 +222,15 @@ export class Core {
   /** Switches the gate's cache of verified tokens on; 16 random bytes. */
   seed(gate: number, random: Uint8Array): void {
     const view = new DataView(random.buffer, random.byteOffset, 16);
-    this.#call(() => this.#glue._postern_seed(gate, view.getBigUint64(0, true), view.getBigUint64(8, true)));
+    this.#call(() => this.#exports.postern_seed(gate, view.getBigUint64(0, true), view.getBigUint64(8, true)));
   }
 
   /** The user that `authenticated` said to be kept for this Authorization header, while it is good. */
   recall(gate: number, authorization: string, now: number, users: UserTable): User | undefined {
     return this.#call(() => {
-      const address = this.#glue._postern_input(authorizationBytesMax);
+      const address = this.#exports.postern_input(authorizationBytesMax);
       const bytes = writeText(this.#memory, address, authorizationBytesMax, authorization);
-      const slot = this.#glue._postern_recall(gate, bytes, now) - 1;
+      const slot = this.#exports.postern_recall(gate, bytes, now) - 1;
       if (slot < 0) return undefined;
       const kept = users[slot];
       return kept?.serial === readRecalledSerial(this.#memory, this.#ledger) ? kept.user : undefined;
@@ -227,7 +239,7 @@ export class Core {
 
   next(exchange: number, now: number): Step {
     return this.#call(() => {
-      if (this.#glue._postern_next(exchange, now) === 0) throw new CoreRefused("no such exchange");
+      if (this.#exports.postern_next(exchange, now) === 0) throw new CoreRefused("no such exchange");
       return readStep(this.#memory, this.#ledger);
     });
   }
@@ -235,57 +247,75 @@ export class Core {
   giveBody(exchange: number, stepId: bigint, state: BodyState, body: Uint8Array, now: number): void {
     this.#call(() => {
       const { bodyBytes } = writeBody(this.#room, body);
-      this.#check(this.#glue._postern_give_body(exchange, stepId, bodyStates[state], bodyBytes, now));
+      this.#check(this.#exports.postern_give_body(exchange, stepId, bodyStates[state], bodyBytes, now));
     });
   }
 
   giveReply(exchange: number, stepId: bigint, reply: IncomingResponse, now: number): void {
     this.#call(() => {
       const { words, textBytes, bodyBytes } = this.#response(reply);
-      this.#check(this.#glue._postern_give_reply(exchange, stepId, words, textBytes, bodyBytes, now));
+      this.#check(this.#exports.postern_give_reply(exchange, stepId, words, textBytes, bodyBytes, now));
     });
   }
 
   giveFetch(gate: number, fetchId: bigint, response: IncomingResponse, now: number): void {
     this.#call(() => {
       const { words, textBytes, bodyBytes } = this.#response(response);
-      this.#check(this.#glue._postern_give_fetch(gate, fetchId, words, textBytes, bodyBytes, now));
+      this.#check(this.#exports.postern_give_fetch(gate, fetchId, words, textBytes, bodyBytes, now));
     });
   }
 
   giveVerdict(exchange: number, stepId: bigint, verdict: Verdict, now: number): void {
-    this.#call(() => this.#check(this.#glue._postern_give_verdict(exchange, stepId, verdicts[verdict], now)));
+    this.#call(() => this.#check(this.#exports.postern_give_verdict(exchange, stepId, verdicts[verdict], now)));
   }
 
   fail(exchange: number, stepId: bigint): void {
-    this.#call(() => this.#check(this.#glue._postern_fail(exchange, stepId)));
+    this.#call(() => this.#check(this.#exports.postern_fail(exchange, stepId)));
   }
 
   due(gate: number, now: number): Due {
     return this.#call(() => {
-      if (this.#glue._postern_due(gate, now) === 0) throw new CoreRefused("no such gate");
+      if (this.#exports.postern_due(gate, now) === 0) throw new CoreRefused("no such gate");
       return readDue(this.#memory, this.#ledger);
     });
   }
 
   /** Ends an exchange; harmless when the instance is gone or the exchange over. */
   close(exchange: number): void {
-    if (!this.dead) this.#call(() => this.#glue._postern_close(exchange));
+    if (!this.dead) this.#call(() => this.#exports.postern_close(exchange));
   }
 
-  /** The glue itself, for tests that must break it. */
-  get glueForTests(): Glue {
-    return this.#glue;
+  /** The calls themselves, for tests that must break one. */
+  get exportsForTests(): Exports {
+    return this.#exports;
   }
 
   #room: Room = (bytes) => {
-    const address = this.#glue._postern_input(bytes);
+    const address = this.#exports.postern_input(bytes);
     if (address === 0) throw new CoreRefused("the message is larger than the core takes");
     return this.#memory.bytes.subarray(address, address + bytes);
   };
 
   #response(response: IncomingResponse): Written {
     return writeResponse(this.#room, response);
+  }
+
+  /** The one text that a call gives; empty where it gives none. */
+  #textOf(answer: number): string {
+    return answer === answers.given ? new Reader(this.#memory, this.#ledger).text() : "";
+  }
+
+  #made<T extends object>(answer: number, read: (reader: Reader) => T): Made<T> {
+    if (answer === answers.unknown) throw new CoreRefused("no such gate");
+    const reader = new Reader(this.#memory, this.#ledger);
+    if (answer === answers.given) return read(reader);
+    return { error: { line: reader.word(), column: reader.word(), path: reader.text(), message: reader.text() } };
+  }
+
+  /** Of verifyJws and verifySignature. */
+  #refusal(answer: number): string {
+    if (answer !== answers.fault) throw new Error("the core could not read a message");
+    return this.errors[readRefusal(this.#memory, this.#ledger)]!.code;
   }
 
   #check(outcome: number): void {

@@ -9,6 +9,7 @@ import { type GateConfig } from "./config.js";
 import { Core, CoreRefused, CoreTrapped, currentCore, verifierOfRuntime, type UserTable } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
+import { ToolsGate } from "./tools.js";
 import { HostVerification, type HostVerifier } from "./verifier.js";
 import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
 
@@ -205,6 +206,7 @@ export class Gate {
 
   readonly #config: string;
   readonly #environment: string[];
+  readonly #tools: ToolsGate;
   readonly #fetch: FetchFunction;
   readonly #now: () => number;
   readonly #options: GateOptions;
@@ -226,6 +228,7 @@ export class Gate {
     this.#seat = seat;
     this.#config = config;
     this.#environment = environment;
+    this.#tools = new ToolsGate(config, environment);
     this.#options = options;
     this.#keyStore = options.keyStore;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
@@ -356,12 +359,20 @@ export class Gate {
    * issuer's keys in the configuration to get past the signature.
    */
   async explain(request: ExplainRequest): Promise<Explanation> {
-    const seat = await this.#takeSeat();
+    const { core, handle, denylistText } = await this.#takeSeat();
     const list = request.headers ?? [];
     const pairs = Array.isArray(list) ? (list as readonly (readonly [string, string])[]) : Object.entries(list);
-    const text = seat.core.explain(
-      seat.handle, request.method, request.target, pairs.flat(), request.body ?? "", request.now ?? this.#now(),
-    );
+    // What this gate has learnt since it was made counts in the explanation too.
+    const keys = core.exportKeys(handle);
+    const { text } = await this.#tools.ask((glue, double) => {
+      if (keys !== "") glue.importKeys(double, keys, this.#now());
+      if (denylistText !== undefined) glue.setDenylist(double, denylistText);
+      return {
+        text: glue.explain(
+          double, request.method, request.target, pairs.flat(), request.body ?? "", request.now ?? this.#now(),
+        ),
+      };
+    });
     return JSON.parse(text) as Explanation;
   }
 
@@ -383,12 +394,10 @@ export class Gate {
     if (dialect !== "postgres" && dialect !== "sqlite") {
       throw new ConfigError({ line: 0, column: 0, path: "form", message: 'dialect: must be "postgres" or "sqlite"' });
     }
-    const seat = await this.#takeSeat();
-    const made = seat.core.filterFor(
-      seat.handle, userText(user), String(resource), String(action), dialect === "sqlite", String(column), String(placeholder),
-    );
-    if (made.error !== undefined) throw new ConfigError(made.error);
-    return JSON.parse(made.text) as FilterFor;
+    const { text } = await this.#tools.ask((glue, double) => glue.filterFor(
+      double, userText(user), String(resource), String(action), dialect === "sqlite", String(column), String(placeholder),
+    ));
+    return JSON.parse(text) as FilterFor;
   }
 
   /**
@@ -398,11 +407,10 @@ export class Gate {
    * @throws {ConfigError} when the user, the resource or the action is none.
    */
   async filterMatches(user: HostUser, resource: FilterResource, action: FilterAction, metadata: unknown): Promise<boolean> {
-    const seat = await this.#takeSeat();
     const text = typeof metadata === "string" ? metadata : JSON.stringify(metadata) ?? "null";
-    const made = seat.core.filterMatches(seat.handle, userText(user), String(resource), String(action), text);
-    if (made.error !== undefined) throw new ConfigError(made.error);
-    return made.matches;
+    const { matches } = await this.#tools.ask((glue, double) =>
+      glue.filterMatches(double, userText(user), String(resource), String(action), text));
+    return matches;
   }
 
   /**
@@ -418,6 +426,7 @@ export class Gate {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#tools.close();
     this.#seat.core.closeGate(this.#seat.handle);
   }
 

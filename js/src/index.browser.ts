@@ -1,5 +1,7 @@
 import { useModule } from "./core.js";
-import { load } from "./load-browser.js";
+import { load, loadTools } from "./load-browser.js";
+import { useTools } from "./tools.js";
 
 useModule(load);
+useTools(loadTools);
 export * from "./api.js";

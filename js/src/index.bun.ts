@@ -1,6 +1,8 @@
 import { useModule } from "./core.js";
 import { nodeVerifier } from "./verifier-node.js";
-import { load } from "./load-bun.js";
+import { load, loadTools } from "./load-bun.js";
+import { useTools } from "./tools.js";
 
 useModule(load, nodeVerifier);
+useTools(loadTools);
 export * from "./api.js";

@@ -1,5 +1,7 @@
 import { useModule } from "./core.js";
-import { load } from "./load-deno.js";
+import { load, loadTools } from "./load-deno.js";
+import { useTools } from "./tools.js";
 
 useModule(load);
+useTools(loadTools);
 export * from "./api.js";

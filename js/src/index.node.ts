@@ -1,6 +1,8 @@
 import { useModule } from "./core.js";
 import { nodeVerifier } from "./verifier-node.js";
-import { load } from "./load-node.js";
+import { load, loadTools } from "./load-node.js";
+import { useTools } from "./tools.js";
 
 useModule(load, nodeVerifier);
+useTools(loadTools);
 export * from "./api.js";

@@ -1,8 +1,8 @@
 // Tests of a policy, as a table. The core plays them; see docs/policy-tests.md.
 import type { GateConfig } from "./config.js";
-import { currentCore } from "./core.js";
 import { ConfigError, type ErrorCode } from "./errors.js";
 import type { HostUser } from "./filter.js";
+import { currentTools } from "./tools.js";
 
 /** One row: who asks for what, and what must come of it. */
 export interface PolicyCase {
@@ -74,8 +74,16 @@ export interface PolicyTestReport {
 export async function testPolicy(tests: PolicyTests | string, options: { config?: GateConfig | string } = {}): Promise<PolicyTestReport> {
   const text = typeof tests === "string" ? tests : JSON.stringify(tests);
   const { config = "" } = options;
-  const made = (await currentCore()).testPolicy(text, typeof config === "string" ? config : JSON.stringify(config));
-  if (made.error !== undefined) throw new ConfigError(typeof tests === "string" ? made.error : { ...made.error, line: 0, column: 0 });
+  let made: { results: string[] };
+  try {
+    made = (await currentTools()).call((glue) => glue.testPolicy(text, typeof config === "string" ? config : JSON.stringify(config)));
+  } catch (fault) {
+    // A place in a text the caller has never seen would mislead.
+    if (fault instanceof ConfigError && typeof tests !== "string") {
+      throw new ConfigError({ line: 0, column: 0, path: fault.path, message: fault.detail });
+    }
+    throw fault;
+  }
   const results = made.results.map((line) => JSON.parse(line) as PolicyTestResult);
   return { failed: results.filter(({ passed }) => !passed).length, results };
 }

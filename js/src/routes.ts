@@ -1,5 +1,5 @@
 // The gate's route table, for people, documentation and tests.
-import { currentCore } from "./core.js";
+import { currentTools } from "./tools.js";
 
 /** One row: a method and a path, and what the gate does there. */
 export interface LangGraphRoute {
@@ -26,5 +26,5 @@ export interface LangGraphRoute {
 
 /** Every method and path of the LangGraph servers that the gate knows. What has no row is refused. */
 export async function langgraphRoutes(): Promise<LangGraphRoute[]> {
-  return JSON.parse((await currentCore()).routeList()) as LangGraphRoute[];
+  return JSON.parse((await currentTools()).glue.routeList()) as LangGraphRoute[];
 }

@@ -154,7 +154,7 @@ test("a trap: the request at hand and every open one end in 500, the next finds 
   await tick(20);
   const secret = token();
   const said = await quietly(async () => {
-    before.glueForTests._postern_next = trapping();
+    before.exportsForTests.postern_next = trapping();
     const response = await gate.handle(request("GET", `/threads/${threadId}/state`, { as: secret }));
     assert.equal(response.status, 500);
     assert.deepEqual(await response.json(), { detail: "the host could not carry out a step", code: "host_failed" });
@@ -190,7 +190,7 @@ test("a real abort inside the wasm is a trap too", async () => {
 test("requests that find the instance gone together share one new one", async () => {
   const { gate, keyFetches } = await makeGate({ ...aliceThread, [`GET /threads/${threadId}/state`]: () => Response.json({}) });
   const core = await currentCore();
-  core.glueForTests._postern_open = trapping();
+  core.exportsForTests.postern_open = trapping();
   await quietly(async () => assert.equal((await gate.handle(request("GET", "/threads"))).status, 500));
   const all = await Promise.all(Array.from({ length: 10 }, () => gate.handle(request("GET", `/threads/${threadId}/state`))));
   assert.deepEqual(all.map((response) => response.status), Array(10).fill(200));

@@ -296,7 +296,7 @@ test("after a trap the new instance reads the store again", async () => {
   assert.equal((await call(gate)).status, 200);
   await tick();
   await quietly(async () => {
-    (await currentCore()).glueForTests._postern_next = trapping();
+    (await currentCore()).exportsForTests.postern_next = trapping();
     assert.equal((await call(gate)).status, 500);
   });
   assert.equal((await call(gate)).status, 200);
@@ -307,7 +307,7 @@ test("text that makes the instance trap does so once", async () => {
   const warnings = [];
   const keyStore = memoryStore(await keptText());
   const { gate, keyFetches } = await makeGate(table, { keyStore, onWarning: (warning) => warnings.push(warning) });
-  (await currentCore()).glueForTests.importKeys = trapping();
+  (await currentCore()).exportsForTests.postern_import_keys = trapping();
   await quietly(async () => assert.equal((await call(gate)).status, 500));
   assert.equal((await call(gate)).status, 200);
   assert.deepEqual([keyStore.gets, keyFetches()], [1, 1]);

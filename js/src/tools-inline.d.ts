@@ -1,0 +1,2 @@
+// The build writes dist/core-inline.js.
+export const base64: string;

@@ -1,0 +1,2 @@
+// "postern/tools" where the tools load by themselves: nothing to do.
+export {};
