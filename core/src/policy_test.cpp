@@ -19,8 +19,11 @@ namespace {
 constexpr int steps_max = 200;
 // No credential is looked at, so any moment does.
 constexpr Time test_time{1'767'225'600'000};
-// Long enough for every symmetric algorithm. Stands for each "$NAME": a policy's test needs no secret.
-constexpr std::string_view stand_in_secret = "stand-in-for-a-secret-that-a-policy-test-does-not-need-0123456789";
+// Stands for each "$NAME": a policy's test needs no secret. A private key that everybody has (RFC 6979 appendix A.2.5), for an
+// assertion's; as text long enough for every symmetric algorithm.
+constexpr std::string_view stand_in_secret =
+    R"({"kty":"EC","crv":"P-256","x":"YP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Y","y":"eQP-EAi4vJmkGunpVii8ZPLxsgwtfp9Rd6PClNRGIpk",)"
+    R"("d":"ya-p2EW6dRZrXCFXZ7HWk05Qw9s26JsSe4piKxIPZyE"})";
 
 struct Case {
   std::string name;

@@ -1,8 +1,9 @@
 // The policies of examples/policies do what their first line says, and stay short enough to be read at a glance.
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { testPolicy } from "postern";
+import { Gate, testPolicy } from "postern";
 
 const folder = new URL("../../examples/policies/", import.meta.url);
 const t1 = "11111111-1111-4111-8111-111111111111";
@@ -32,7 +33,24 @@ const alsoRed = { identity: "carol", claims: { team: "red" } };
 const blue = { identity: "bob", claims: { team: "blue" }, permissions: ["threads:delete"] };
 const ofTeam = { threads: [{ id: t1, metadata: { team: "red" } }], assistants: [system] };
 
+const run = { method: "POST", target: `/threads/${t1}/runs`, body: { assistant_id: "agent", input: {} } };
+const ci = { identity: "ci", permissions: ["runs"], fields: { team: "red" } };
+const reader = { identity: "reader", fields: { team: "red" } };
+
 const expected = {
+  "token-table.jsonc": [
+    { name: "who is in reads everything", user: bob, request: read, objects: owned, expect: allow({ rule: "*" }) },
+    { name: "and deletes everything", user: bob, request: remove, objects: owned, expect: allow() },
+    { name: "nobody gets in", user: "anonymous", request: read, objects: owned, expect: { outcome: "deny", status: 401 } },
+  ],
+  "api-key.jsonc": [
+    { name: "a key reads its team's thread", user: reader, request: read, objects: ofTeam, expect: allow() },
+    { name: "a key without the permission starts no run", user: reader, request: run, objects: ofTeam, expect: { outcome: "deny", status: 403 } },
+    { name: "a key with it does", user: ci, request: run, objects: ofTeam, expect: allow({ rule: "threads:create_run" }) },
+    { name: "not on another team's thread", user: { ...ci, fields: { team: "blue" } }, request: run, objects: ofTeam, expect: { outcome: "not_found" } },
+    { name: "a key of no team", user: { identity: "ci" }, request: read, objects: ofTeam, expect: { outcome: "deny", status: 403 } },
+    { name: "nobody gets in", user: "anonymous", request: read, objects: ofTeam, expect: { outcome: "deny", status: 401 } },
+  ],
   "owner.jsonc": [...byOwner, { name: "the store is kept by no filter", user: alice, request: put("alice"), expect: { outcome: "deny", code: "filter_not_enforceable" } }],
   "store.jsonc": [...byOwner, ...byFirstLabel],
   "supabase.jsonc": [
@@ -60,5 +78,22 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".jsonc"))
     const { failed, results } = await testPolicy({ config: {}, cases: expected[file] }, { config });
     assert.deepEqual(results.filter(({ passed }) => !passed), []);
     assert.equal(failed, 0);
+  });
+}
+
+// The credentials that two of them hold: what is written beside the digests lets in, and what is a character away does not.
+const env = { CI_GITHUB_TOKEN: "for-this-test", POSTERN_ASSERTION_KEY: JSON.stringify(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" })) };
+for (const [file, header, shown] of [
+  ["token-table.jsonc", "authorization", { "Bearer user1-token": "user1", "Bearer user2-token": "user2", "Bearer user3-token": undefined }],
+  ["api-key.jsonc", "x-api-key", { "pk_ci_for-this-example-only": "ci", "pk_ci_for-this-example-onlz": undefined }],
+]) {
+  test(`${file}: its credentials`, async () => {
+    const gate = await Gate.create(readFileSync(new URL(file, folder), "utf8"), { env });
+    for (const [value, identity] of Object.entries(shown)) {
+      const who = gate.authenticate(new Request("http://gate.example/", { headers: { [header]: value } }));
+      if (identity === undefined) await assert.rejects(who, { code: "credential_unknown" });
+      else assert.equal((await who).identity, identity);
+    }
+    gate.close();
   });
 }
