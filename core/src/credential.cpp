@@ -46,6 +46,13 @@ Result<const HeaderView*> only_header(const RequestHead& head, std::string_view 
   return found;
 }
 
+// As LangGraph's servers read it. A second such header does not talk a request out of being Studio's.
+bool is_from_studio(const RequestHead& head) {
+  return std::any_of(head.headers, head.headers + head.headers_size, [](const HeaderView& header) {
+    return equal_ignoring_case(header.name, "x-auth-scheme") && equal_ignoring_case(trimmed(header.value), "langsmith");
+  });
+}
+
 // Whether the page that makes the browser send its cookie is one of those that may (RFC 6454 section 7; Fetch Metadata).
 bool comes_from_allowed_page(const RequestHead& head, const CookieSettings& cookie) {
   const auto origin = only_header(head, "origin");
@@ -107,8 +114,10 @@ Result<std::string_view> cookie_token(const RequestHead& head, const CookieSetti
 
 CarriedCredentials carried_credentials(const RequestHead& head, const CredentialSettings& settings) {
   CarriedCredentials out;
-  auto token = bearer_token(head);
-  if (!token && token.error() == Error::credential_missing && settings.cookie) token = cookie_token(head, *settings.cookie);
+  const bool studio = settings.studio && is_from_studio(head);
+  auto token = studio ? Result<std::string_view>(Error::credential_missing) : bearer_token(head);
+  if (!token && token.error() == Error::credential_missing && settings.cookie && !studio)
+    token = cookie_token(head, *settings.cookie);
   if (token) {
     out.bearer = std::string(token.value());
   } else {
@@ -116,7 +125,7 @@ CarriedCredentials carried_credentials(const RequestHead& head, const Credential
   }
   for (const CredentialSource& source : settings.chain) {
     const auto* keys = std::get_if<ApiKeys>(&source);
-    if (keys == nullptr) continue;
+    if (keys == nullptr || (studio && !keys->studio)) continue;
     const auto header = only_header(head, keys->header);
     if (!header) {
       out.api_keys.emplace_back(keys->header, header.error());

@@ -24,7 +24,8 @@ namespace postern {
 // (origin_not_allowed).
 [[nodiscard]] Result<std::string_view> cookie_token(const RequestHead& head, const CookieSettings& cookie);
 
-// Everything a request carries that a configured source could look at; nothing of it is believed.
+// Everything a request carries that a configured source could look at; nothing of it is believed. Where a source is for LangGraph
+// Studio, a request that calls itself Studio's (`x-auth-scheme: langsmith`) carries nothing but that source's keys.
 struct CarriedCredentials {
   Result<std::string> bearer = Error::credential_missing;             // Authorization, else the cookie
   std::vector<std::pair<std::string, Result<std::string>>> api_keys;  // by header; only headers that were sent

@@ -164,7 +164,7 @@ Fault parse_static_tokens(const Object& source, const Environment& environment, 
 }
 
 Fault parse_api_keys(const Object& source, const Environment& environment, std::string_view prefix, CredentialSource& out) {
-  if (auto fault = source.unknown_keys({"kind", "identity_prefix", "header", "prefix", "keys"})) return fault;
+  if (auto fault = source.unknown_keys({"kind", "identity_prefix", "header", "prefix", "studio", "keys"})) return fault;
   ApiKeys keys;
   if (auto fault = source.read_string("header", keys.header)) return fault;
   for (char& c : keys.header) {
@@ -175,6 +175,7 @@ Fault parse_api_keys(const Object& source, const Environment& environment, std::
                                        "content-type", "content-length", "connection", "transfer-encoding"}) {
     if (keys.header == taken) return source.at("header", "has another meaning in HTTP; use a name such as x-api-key");
   }
+  if (auto fault = source.read_boolean("studio", keys.studio)) return fault;
   if (auto fault = source.read_string("prefix", keys.prefix)) return fault;
   if (!all_of(keys.prefix, is_lower_or_digit) || keys.prefix.size() > 16) {
     return source.at("prefix", "has small letters and digits, 16 at most");
@@ -384,6 +385,7 @@ Fault parse_credentials(const Object& top, const Environment& environment, std::
       CredentialSource parsed;
       if (auto fault = parse_source(source, environment, kind, prefix, parsed, warnings)) return fault;
       if (const auto* keys = std::get_if<ApiKeys>(&parsed)) {
+        out.studio = out.studio || keys->studio;
         for (const CredentialSource& other : out.chain) {
           const auto* others = std::get_if<ApiKeys>(&other);
           if (others != nullptr && others->header == keys->header) return source.at("header", "is another source's already");

@@ -40,6 +40,7 @@ struct StaticTokens {
 struct ApiKeys {
   std::string header = "x-api-key";  // lower case
   std::string prefix = "pk";         // before the id; "" : keys are ID_SECRET
+  bool studio = false;               // also, and then alone, for requests that say `x-auth-scheme: langsmith`
   std::vector<KnownUser> users;
 };
 
@@ -74,6 +75,7 @@ struct CookieSettings {
 
 struct CredentialSettings {
   std::vector<CredentialSource> chain = {JwtSource{}};
+  bool studio = false;  // one of them is for LangGraph Studio
   std::optional<CookieSettings> cookie;
 };
 

@@ -80,8 +80,8 @@ class ExchangeState final : public Exchange {
 
   std::optional<Refusal> refusal_;        // known from the head
   std::optional<Refusal> route_refusal_;  // waits until the caller is known to be somebody
-  std::optional<Respond> preflight_;
-  std::string allowed_origin_;  // the page's, when the configuration lists it
+  std::optional<Respond> at_once_;        // a preflight or the metadata: for whoever asks
+  std::string allowed_origin_;            // the page's, when the configuration lists it
   std::optional<RouteMatch> match_;
   bool anonymous_ = false;  // the route needs no credential
   CarriedCredentials credentials_;
@@ -95,14 +95,18 @@ class ExchangeState final : public Exchange {
 ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose, std::optional<User> host_user)
     : gate_(gate), purpose_(purpose), opened_at_(now), host_user_(std::move(host_user)) {
   const Settings& settings = gate.settings;
+  if (purpose == Purpose::handle && settings.resource) {
+    at_once_ = metadata_reply(*settings.resource, head);
+    if (at_once_) return;
+  }
   if (purpose == Purpose::handle && !settings.cors.origins.empty()) {
     if (const std::string_view* origin = find_header(head, "origin")) {
       const auto& origins = settings.cors.origins;
       const bool listed = origins.front() == "*" || std::find(origins.begin(), origins.end(), *origin) != origins.end();
       if (listed) allowed_origin_ = origins.front() == "*" ? "*" : *origin;
     }
-    preflight_ = preflight(head);
-    if (preflight_) return;
+    at_once_ = preflight(head);
+    if (at_once_) return;
   }
   credentials_ = carried_credentials(head, settings.credentials);
   if (purpose == Purpose::handle) {
@@ -154,7 +158,7 @@ std::optional<Respond> ExchangeState::preflight(const RequestHead& head) const {
 
 // The whole of a request, top to bottom.
 Flow<ExchangeState::Ending> ExchangeState::run() {
-  if (preflight_) co_return std::move(*preflight_);
+  if (at_once_) co_return std::move(*at_once_);
   if (refusal_) co_return refusal_reply(*refusal_);
   if (host_user_) {
     caller_.user = std::make_shared<const User>(*host_user_);
@@ -179,10 +183,15 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
 Step ExchangeState::step(StepAction action) {
   awaited_step_ = gate_.next_step_id();
   if (auto* forward = std::get_if<Forward>(&action)) forward->drop_reply_headers = dropped_reply_headers();
+  if (auto* respond = std::get_if<Respond>(&action); respond != nullptr && respond->error && gate_.settings.resource) {
+    add_metadata_url(*gate_.settings.resource, *respond);
+  }
   if (!allowed_origin_.empty()) {
+    std::string exposed(exposed_headers);
+    for (const std::string& name : gate_.settings.cors.exposed_headers) exposed += ", " + name;
     std::vector<Header> headers = {{"access-control-allow-origin", allowed_origin_},
-                                   {"access-control-expose-headers", std::string(exposed_headers)}};
-    if (allowed_origin_ != "*" && !preflight_) headers.push_back({"vary", "origin"});
+                                   {"access-control-expose-headers", std::move(exposed)}};
+    if (allowed_origin_ != "*" && !at_once_) headers.push_back({"vary", "origin"});
     if (auto* forward = std::get_if<Forward>(&action)) forward->add_reply_headers = std::move(headers);
     if (auto* respond = std::get_if<Respond>(&action)) {
       for (Header& header : headers) respond->headers.push_back(std::move(header));

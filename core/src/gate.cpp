@@ -29,8 +29,9 @@ std::unique_ptr<Exchange> Gate::open(const RequestHead& head, Time now, Purpose 
 void Gate::seed(const std::array<std::uint8_t, 16>& random) { state_->tokens.seed(random); }
 
 std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time now) {
-  // Where another source comes first, what else the request carries may decide.
-  if (!std::holds_alternative<JwtSource>(state_->settings.credentials.chain.front())) return std::nullopt;
+  // Where another source comes first, or Studio has its own, what else the request carries may decide.
+  if (state_->settings.credentials.studio || !std::holds_alternative<JwtSource>(state_->settings.credentials.chain.front()))
+    return std::nullopt;
   const HeaderView header{"authorization", authorization};
   const auto token = bearer_token(RequestHead{{}, {}, &header, 1});
   if (!token) return std::nullopt;

@@ -27,7 +27,8 @@ bool is_one_of(std::string_view text, const std::array<std::string_view, N>& nam
 std::string challenge(Error error) {
   // RFC 6750 section 3.1: no error word when the request carried no credential.
   if (error == Error::credential_missing) return "Bearer";
-  const std::string_view word = http_status(error) == 400 ? "invalid_request" : "invalid_token";
+  const int status = http_status(error);
+  const std::string_view word = status == 400 ? "invalid_request" : status == 403 ? "insufficient_scope" : "invalid_token";
   return "Bearer error=\"" + std::string(word) + "\", error_description=\"" + std::string(sentence(error)) + "\"";
 }
 
@@ -51,7 +52,7 @@ Respond refusal_reply(const Refusal& refusal) {
       out.status == 401 || refusal.error == Error::credential_malformed || refusal.error == Error::credential_duplicated;
   if (about_credential) out.headers.push_back({"www-authenticate", challenge(refusal.error)});
   if (refusal.error == Error::scope_insufficient) {
-    out.headers.push_back({"www-authenticate", "Bearer error=\"insufficient_scope\", scope=\"" + refusal.scope + "\""});
+    out.headers.push_back({"www-authenticate", challenge(refusal.error) + ", scope=\"" + refusal.scope + "\""});
   }
   if (out.status == 503) out.headers.push_back({"retry-after", std::to_string(refusal.retry_after_seconds)});
   if (!refusal.allow.empty()) out.headers.push_back({"allow", refusal.allow});

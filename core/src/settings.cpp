@@ -232,7 +232,7 @@ Fault parse_cors(const Object& top, CorsSettings& out) {
   if (member == nullptr) return std::nullopt;
   if (!member->is_object()) return top.at("cors", "must be an object with origins");
   const Object cors(*member, "cors");
-  if (auto fault = cors.unknown_keys({"origins", "headers", "max_age_seconds"})) return fault;
+  if (auto fault = cors.unknown_keys({"origins", "headers", "exposed_headers", "max_age_seconds"})) return fault;
   if (auto fault = cors.read_strings("origins", out.origins)) return fault;
   if (out.origins.empty()) return cors.at("origins", "is missing, e.g. [\"https://app.example.com\"] or \"*\"");
   for (const std::string& origin : out.origins) {
@@ -242,8 +242,11 @@ Fault parse_cors(const Object& top, CorsSettings& out) {
       return cors.at("origins", "must hold origins such as \"https://app.example.com\", or \"*\" alone");
   }
   if (auto fault = cors.read_strings("headers", out.headers)) return fault;
-  for (const std::string& name : out.headers) {
-    if (!is_header_name(name)) return cors.at("headers", printable_name(name) + " is no header name");
+  if (auto fault = cors.read_strings("exposed_headers", out.exposed_headers)) return fault;
+  for (const auto& [key, names] : {std::pair("headers", &out.headers), std::pair("exposed_headers", &out.exposed_headers)}) {
+    for (const std::string& name : *names) {
+      if (!is_header_name(name)) return cors.at(key, printable_name(name) + " is no header name");
+    }
   }
   return cors.read_integer("max_age_seconds", 0, 86'400, out.max_age_seconds);
 }
@@ -347,10 +350,12 @@ Fault parse_token_cache(const Object& top, TokenCacheSettings& out) {
 }
 
 Fault parse_top(const Object& top, const Environment& environment, Settings& out) {
-  if (auto fault = top.unknown_keys({"$schema", "issuers", "credentials", "cookie", "shared_identities", "denylist", "upstream",
-                                     "policy", "limits", "verifier", "token_cache", "cors", "user_writable_claims_allowed"}))
+  if (auto fault =
+          top.unknown_keys({"$schema", "issuers", "credentials", "cookie", "shared_identities", "denylist", "resource",
+                            "upstream", "policy", "limits", "verifier", "token_cache", "cors", "user_writable_claims_allowed"}))
     return fault;
   if (auto fault = parse_credentials(top, environment, out.issuers, out.credentials, out.warnings)) return fault;
+  if (auto fault = parse_resource(top, out.issuers, out.credentials, out.resource, out.warnings)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
   for (const CredentialSource& source : out.credentials.chain) {
     const auto* keys = std::get_if<ApiKeys>(&source);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "policy.h"
 #include "postern/config.h"
 #include "postern/request.h"
+#include "resource.h"
 #include "route.h"
 #include "table_budget.h"
 #include "token_cache.h"
@@ -41,8 +43,9 @@ struct UpstreamSettings {
 
 // Browsers of these origins may call the gate; it answers their preflights itself (Fetch standard, CORS protocol).
 struct CorsSettings {
-  std::vector<std::string> origins;  // "https://app.example", or one "*"; empty: no browser may
-  std::vector<std::string> headers;  // that a page may send, besides the usual
+  std::vector<std::string> origins;          // "https://app.example", or one "*"; empty: no browser may
+  std::vector<std::string> headers;          // that a page may send, besides the usual
+  std::vector<std::string> exposed_headers;  // that a page may read, besides the usual
   std::int64_t max_age_seconds = 600;
 };
 
@@ -67,6 +70,7 @@ struct Settings {
   std::vector<IssuerSettings> issuers;
   CredentialSettings credentials;
   Denylist denylist;
+  std::optional<ResourceSettings> resource;
   UpstreamSettings upstream;
   Policy policy;
   LimitSettings limits;

@@ -109,6 +109,8 @@ export interface ApiKeys {
   header?: string;
   /** Before the id. Default: `pk`. */
   prefix?: string;
+  /** These keys, and nothing else, admit requests of LangGraph Studio (`x-auth-scheme: langsmith`). */
+  studio?: boolean;
   keys: readonly (KnownUser & { id: string; identity?: string })[];
 }
 
@@ -221,6 +223,22 @@ export interface Limits {
 }
 
 /** The whole configuration, as in a file. */
+/** The gate as an OAuth protected resource (RFC 9728), so that MCP clients can log in; docs/mcp.md. */
+export interface ProtectedResource {
+  /** What clients use, and ask tokens for (RFC 8707); among the `audience` of every issuer. */
+  url: string;
+  /** Where clients log in. Default: the issuers. */
+  authorization_servers?: string | readonly string[];
+  /** What clients may ask for. */
+  scopes_supported?: string | readonly string[];
+  /** For people. */
+  name?: string;
+  /** Where people read about it. */
+  documentation?: string;
+  /** Accept tokens that were not made for `url`, for issuers that cannot make such. Said aloud at every start. */
+  unbound_audience_allowed?: boolean;
+}
+
 export interface GateConfig {
   $schema?: string;
   /** May be left out where `credentials` says all there is. */
@@ -230,12 +248,24 @@ export interface GateConfig {
   /** A cookie that may hold a bearer token, for pages of these origins. */
   cookie?: { name: string; origins: string | readonly string[] };
   denylist?: readonly Denied[];
+  resource?: ProtectedResource;
   /** The same identity from two sources is the same person. Without it several sources each need an `identity_prefix`. */
   shared_identities?: boolean;
   upstream: Upstream;
   /** Without it: every user sees their own threads (`owner`), and the server's own graphs. */
   policy?: Policy;
   limits?: Limits;
+  /** Browsers that may call the gate. Without it no page of another origin may. */
+  cors?: {
+    /** Of the pages; or `"*"`. */
+    origins: string | readonly string[];
+    /** Request headers beyond `authorization`, `content-type`, `accept`, `last-event-id`. */
+    headers?: string | readonly string[];
+    /** Headers of replies that a page may read beyond the usual ones. */
+    exposed_headers?: string | readonly string[];
+    /** How long a browser may keep the answer to a preflight. Default 600. */
+    max_age_seconds?: number;
+  };
   /** `"portable"`: mbedTLS verifies wherever it can, instead of the own, faster code. The answers are the same. */
   verifier?: "own" | "portable";
   /** Of tokens that were verified. `bytes_max`: default 8 MiB; 0: every token is verified each time. */
