@@ -140,15 +140,16 @@ export async function startGate(kind, { upstream, issuer, audience = "authentica
  * A gate from variables alone, as from a .env: POSTERN_CONFIG, or POSTERN_UPSTREAM and the rest.
  * @param {"native" | "edge"} kind
  * @param {Record<string, string>} variables
+ * @param {number} [port] where a configuration must know it before; else any
  */
-export async function startGateFromEnvironment(kind, variables, args = []) {
+export async function startGateFromEnvironment(kind, variables, args = [], port = 0) {
   if (kind === "native") {
     const binary = process.env.POSTERN_BIN || path("build/release/postern");
-    return startService("gate-native", [binary, "serve", "--listen", "127.0.0.1:0", "--ready-json", ...args], { env: variables });
+    return startService("gate-native", [binary, "serve", "--listen", `127.0.0.1:${port}`, "--ready-json", ...args], { env: variables });
   }
-  const port = String(await freePort());
+  port ||= await freePort();
   const vars = Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}=${value}`]);
-  return startService("gate-edge", [process.execPath, path("edge-worker/start.mjs"), "--port", port, ...vars, ...args], { timeoutSeconds: 120 });
+  return startService("gate-edge", [process.execPath, path("edge-worker/start.mjs"), "--port", String(port), ...vars, ...args], { timeoutSeconds: 120 });
 }
 
 export function removeLogs() {
