@@ -126,7 +126,8 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_export_keys(std::uint32_t gate_handle
   return gate == nullptr ? answer(Answer::unknown) : given(gate->export_keys());
 }
 
-// Gate::import_keys. Takes one text. Returns how many issuers' keys were taken: none for an unknown handle or a time that is none.
+// Gate::import_keys. Takes one text. Returns how many issuers' keys were taken: none for an unknown handle or a time that is
+// none.
 EMSCRIPTEN_KEEPALIVE std::uint32_t postern_import_keys(std::uint32_t gate_handle, std::uint32_t words, std::uint32_t text_bytes,
                                                        double now) {
   const std::vector<std::string_view> texts = texts_in(words, text_bytes);
@@ -153,7 +154,8 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_key_faults(std::uint32_t gate_handle)
 }
 
 // Gate::set_denylist. Takes one text, gives the number of entries.
-EMSCRIPTEN_KEEPALIVE std::uint32_t postern_set_denylist(std::uint32_t gate_handle, std::uint32_t words, std::uint32_t text_bytes) {
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_set_denylist(std::uint32_t gate_handle, std::uint32_t words,
+                                                        std::uint32_t text_bytes) {
   const std::vector<std::string_view> texts = texts_in(words, text_bytes);
   Gate* gate = instance().gates.find(gate_handle);
   if (gate == nullptr || texts.size() != 1) return answer(Answer::unknown);

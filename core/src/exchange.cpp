@@ -65,6 +65,8 @@ class ExchangeState final : public Exchange {
 
   [[nodiscard]] Flow<Ending> run();
   [[nodiscard]] std::optional<Respond> preflight(const RequestHead& head) const;
+  // While the body came in, which the client may draw out, the host may have read a list that names the caller.
+  [[nodiscard]] bool denied_since() const { return gate_.denylist_given && gate_.is_denied(caller_.user->credential); }
   Step step(StepAction action);
   Step finish(Respond response);
 
@@ -215,10 +217,17 @@ Step ExchangeState::next(Time now) {
     flow_->start(driver_);
   }
   driver_.set_now(now);
-  if (driver_.run()) return step(driver_.take_action());
+  if (driver_.run()) {
+    StepAction action = driver_.take_action();
+    if (std::holds_alternative<Forward>(action) && denied_since()) return finish(refusal_reply({Error::credential_revoked}));
+    return step(std::move(action));
+  }
   over_ = true;
   Ending& ending = flow_->result();
-  if (auto* forward = std::get_if<Forward>(&ending)) return step(std::move(*forward));
+  if (auto* forward = std::get_if<Forward>(&ending)) {
+    if (denied_since()) return finish(refusal_reply({Error::credential_revoked}));
+    return step(std::move(*forward));
+  }
   if (auto* respond = std::get_if<Respond>(&ending)) return step(std::move(*respond));
   return step(std::move(std::get<Authenticated>(ending)));
 }

@@ -7,6 +7,7 @@
 #include "crypto.h"
 #include "json.h"
 #include "jws.h"
+#include "reply.h"
 
 namespace postern {
 namespace {
@@ -49,13 +50,25 @@ std::optional<Time> time_member(const json::Value& object, std::string_view name
   return member == nullptr ? std::nullopt : numeric_date(*member, name == "nbf" ? json::Rounding::up : json::Rounding::down);
 }
 
-// `exp` of a token that the authority has just accepted; nothing for a token that is no JWT. It can only shorten what is
-// remembered, so that nobody has verified it is of no consequence.
-std::optional<Time> end_of_token(std::string_view token) {
+// What a JWT says of itself, which nobody here has verified; null for any other token. It is asked for `exp`, which can only
+// shorten what is remembered, and, once the authority has accepted the token, for the names that a denylist may have of it.
+json::Value claims_of_token(std::string_view token) {
   const auto parsed = parse_jws(token);
-  if (!parsed) return std::nullopt;
-  const auto payload = parse_payload(parsed->payload);
-  return payload ? time_member(payload.value(), "exp") : std::nullopt;
+  auto payload = parsed ? parse_payload(parsed->payload) : Result<json::Value>(parsed.error());
+  return payload ? std::move(payload).value() : json::Value();
+}
+
+// RFC 7662 section 2.2: what kind of token it is. Authorities also know refresh tokens, ID tokens and tokens that are bound to a
+// key (RFC 8705, RFC 9449), which is not shown here; none of them is a bearer token. `token_use` is Hydra's word for the same.
+bool is_bearer_token(const json::Value& reply) {
+  if (reply.find("cnf") != nullptr) return false;
+  for (const std::string_view name : {"token_type", "token_use"}) {
+    const json::Value* kind = reply.find(name);
+    if (kind == nullptr) continue;
+    const std::string text = lower_case(kind->as_string());
+    if (text != "bearer" && text != "access_token") return false;
+  }
+  return true;
 }
 
 bool names_audience(const json::Value& reply, const std::vector<std::string>& wanted) {
@@ -117,7 +130,8 @@ OnlineCheck::Answer OnlineCheck::find(std::string_view token, Time first_asked, 
   if (failures_.find(digest, now) != nullptr) return Unavailable{failure_seconds};
   if (settings_.kind == OnlineCheckSettings::Kind::supabase) {
     // Who writes `exp` into a token cannot gain by it: it is past, so the authority would say no.
-    if (const auto expires_at = end_of_token(token); expires_at && now >= *expires_at) return Error::token_expired;
+    if (const auto expires_at = time_member(claims_of_token(token), "exp"); expires_at && now >= *expires_at)
+      return Error::token_expired;
   }
 
   std::erase_if(flights_, [&](const Flight& flight) { return now >= flight.deadline; });
@@ -183,7 +197,10 @@ void OnlineCheck::learn(const Flight& flight, const IncomingResponse& response, 
     failures_.remember(flight.digest, {}, 1, now.plus_seconds(failure_seconds));
     return;
   }
-  if (supabase) return learn_user(flight, reply.value(), end_of_token(flight.token), now);
+  if (supabase) {
+    const json::Value claims = claims_of_token(flight.token);
+    return learn_user(flight, reply.value(), claims, time_member(claims, "exp"), now);
+  }
   learn_introspection(flight, reply.value(), now);
 }
 
@@ -204,10 +221,12 @@ void OnlineCheck::learn_introspection(const Flight& flight, const json::Value& r
   if (const auto not_before = time_member(reply, "nbf"); not_before && now < *not_before) {
     return refuse(flight, Error::token_not_yet_valid, now);
   }
-  learn_user(flight, reply, time_member(reply, "exp"), now);
+  if (!is_bearer_token(reply)) return refuse(flight, Error::token_kind_not_allowed, now);
+  learn_user(flight, reply, reply, time_member(reply, "exp"), now);
 }
 
-void OnlineCheck::learn_user(const Flight& flight, const json::Value& reply, std::optional<Time> expires_at, Time now) {
+void OnlineCheck::learn_user(const Flight& flight, const json::Value& reply, const json::Value& names,
+                             std::optional<Time> expires_at, Time now) {
   const json::Value* identity = find_claim(reply, settings_.identity_claim);
   const std::string text = identity == nullptr ? std::string{} : identity->as_string();
   if (!is_identity(text)) return refuse(flight, Error::identity_malformed, now);
@@ -218,6 +237,8 @@ void OnlineCheck::learn_user(const Flight& flight, const json::Value& reply, std
   }
   User user = make_user(reply, text, settings_.identity_prefix, settings_.mapping);
   user.claims_json = json::write(reply);
+  user.credential.token_id = names.find("jti") == nullptr ? std::string{} : names.find("jti")->as_string();
+  user.credential.issued_at = time_member(names, "iat");
   if (user.credential.issuer.empty()) user.credential.issuer = settings_.issuer;
   if (user.credential.subject.empty()) user.credential.subject = text;
   const std::size_t bytes = bytes_of(user);

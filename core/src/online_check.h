@@ -89,7 +89,9 @@ class OnlineCheck {
   [[nodiscard]] Fetch begin_flight(const std::string& digest, std::string_view token, Time now);
   [[nodiscard]] OutgoingRequest request_for(std::string_view token) const;
   void learn(const Flight& flight, const IncomingResponse& response, Time now);
-  void learn_user(const Flight& flight, const json::Value& reply, std::optional<Time> expires_at, Time now);
+  // `names`: where `jti` and `iat` stand.
+  void learn_user(const Flight& flight, const json::Value& reply, const json::Value& names, std::optional<Time> expires_at,
+                  Time now);
   void learn_introspection(const Flight& flight, const json::Value& reply, Time now);
   void refuse(const Flight& flight, Error error, Time now);
 

@@ -638,6 +638,8 @@ Task<> Client::pass(Forward forward) {
   const OnLost leaving(*this, [&call] { call.leave(); });
   credential_ = std::move(forward.credential);
   const Forget forgetting(*this);
+  leave_if_denied();  // since the core decided, while the rest of the body was taken off the connection
+  if (gone_) co_return;
   watch();
   Failure failure = co_await call.begin(forward.request, milliseconds(forward.time_limit_ms));
   line_.upstream_ms = std::max<std::int64_t>(line_.upstream_ms, 0) + since_ms(asked);
@@ -869,7 +871,11 @@ Task<> Server::run_fetch(Fetch fetch) {
     response = co_await upstreams_.collect(call, fetch.request, fetch.bytes_max, limit, limit);
   }
   const auto url = parse_url(fetch.request.url);
-  log_.debug("fetched", {{"purpose", fetch.purpose == FetchPurpose::keys ? "keys" : "discovery"},
+  const bool about_keys = fetch.purpose == FetchPurpose::keys;
+  const bool about_token = fetch.purpose == FetchPurpose::introspection;
+  log_.debug("fetched", {{"purpose", about_keys    ? "keys"
+                                     : about_token ? "introspection"
+                                                   : "discovery"},
                          {"origin", url ? url->authority : ""},
                          {"status", std::to_string(response.status)}});
   gate_.give(fetch.fetch_id, std::move(response), now());

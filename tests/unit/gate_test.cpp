@@ -53,6 +53,30 @@ int status_of(const Step& step) {
   return respond == nullptr ? 0 : respond->status;
 }
 
+// A client can draw its body out for minutes: who is named meanwhile gets no further.
+TEST(Gate, WhoIsDeniedWhileTheBodyComesInIsNotForwarded) {
+  for (const std::string_view target : {"/threads", "/threads/search"}) {
+    for (const bool denied : {false, true}) {
+      Gate gate = make_gate();
+      ASSERT_TRUE(gate.set_denylist("[]").ok());
+      auto exchange = open(gate, "POST", target, "alice");
+      const Step step = exchange->next(now());
+      ASSERT_TRUE(std::holds_alternative<ReadBody>(step.action));
+      const char* list = R"([{"iss":"https://idp.example/auth/v1","sub":"alice","issued_before":1900000000}])";
+      if (denied) {
+        ASSERT_TRUE(gate.set_denylist(list).ok());
+      }
+      exchange->give(step.step_id, BodyResult{BodyResult::State::whole, "{}"}, now());
+      const Step after = exchange->next(now());
+      EXPECT_EQ(std::holds_alternative<Forward>(after.action), !denied) << target;
+      EXPECT_EQ(status_of(after), denied ? 401 : 0) << target;
+      if (denied) {
+        EXPECT_EQ(status_of(exchange->next(now())), 500) << "and that is the end of it";
+      }
+    }
+  }
+}
+
 TEST(Gate, AHostThatAnswersAnotherStepNeverForwards) {
   Gate gate = make_gate();
   {

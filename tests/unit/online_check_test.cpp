@@ -204,5 +204,37 @@ TEST(OnlineCheck, IntrospectionsAnswerMustBeAYesForUs) {
   EXPECT_EQ(after(R"({"active":true,"sub":"u","aud":"agents","nbf":1800000001})"), "token_not_yet_valid");
 }
 
+// RFC 7662 leaves it to the resource to see that what is active is an access token, and one that whoever holds it may use.
+TEST(OnlineCheck, OnlyBearerTokensCount) {
+  const auto says = [](const std::string& members) {
+    OnlineCheck check(introspection(), 0);
+    const Fetch fetch = fetch_of(check.find("opaque", start, start));
+    check.give(fetch.fetch_id, reply(200, R"({"active":true,"sub":"alice","aud":"agents")" + members + "}"), start);
+    return outcome(check.find("opaque", start, start));
+  };
+  for (const char* members : {"", R"(,"token_type":"Bearer")", R"(,"token_type":"access_token")",
+                              R"(,"token_type":"bearer","token_use":"access_token")"}) {
+    EXPECT_EQ(says(members), "") << members;
+  }
+  for (const char* members :
+       {R"(,"token_type":"DPoP")", R"(,"token_type":"refresh_token")", R"(,"token_type":"Bearer","token_use":"refresh_token")",
+        R"(,"token_type":7)", R"(,"token_type":"")", R"(,"cnf":{"jkt":"x"})",
+        R"(,"token_type":"Bearer","cnf":{"x5t#S256":"x"})"}) {
+    EXPECT_EQ(says(members), "token_kind_not_allowed") << members;
+  }
+}
+
+// GoTrue answers with its user, who has no `jti`: the token itself says what a denylist calls it.
+TEST(OnlineCheck, ASupabaseTokenHasItsNamesForADenylist) {
+  OnlineCheck check(supabase(), 0);
+  const std::string token = jwt(R"({"sub":"u1","jti":"j1","iat":1799999000})");
+  check.give(fetch_of(check.find(token, start, start)).fetch_id, reply(200, R"({"id":"u1","iat":1,"jti":"not this"})"), start);
+  OnlineCheck::Answer answer = check.find(token, start, start);
+  const CredentialNames& names = std::get<User>(answer).credential;
+  EXPECT_EQ(names.issuer, "https://p.supabase.co/auth/v1");
+  EXPECT_EQ(names.token_id, "j1");
+  EXPECT_EQ(names.issued_at, Time{1'799'999'000'000});
+}
+
 }  // namespace
 }  // namespace postern
