@@ -2,14 +2,14 @@
 //
 //   node start.mjs --port N --upstream URL --issuer URL --audience NAME [--jwks-uri URL]
 //   node start.mjs --port N --var NAME=VALUE...      as a .env has them: POSTERN_UPSTREAM, SUPABASE_URL, ..., or POSTERN_CONFIG
-//                  [--script FILE] [--persist-to FOLDER] [--compatibility-date DATE] [--compatibility-flag FLAG]... [--verbose]
+//                  [--script FILE] [--kv NAME] [--persist-to FOLDER] [--compatibility-date DATE] [--compatibility-flag FLAG]... [--verbose]
 //
 // --script runs another worker than src/worker.ts, with the same variables. --persist-to keeps the local Cache API's
-// content, and with it the issuer's keys, from one start to the next.
+// content, and with it the issuer's keys, from one start to the next. --kv binds a local KV namespace, such as DENYLIST.
 // Prints one line {"ready":true,"url":"..."} on stdout. SIGTERM or SIGINT ends workerd and then this.
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -29,6 +29,7 @@ try {
       "jwks-uri": { type: "string", default: "" },
       "var": { type: "string", multiple: true, default: [] },
       "script": { type: "string" },
+      "kv": { type: "string", multiple: true, default: [] },
       "persist-to": { type: "string" },
       "compatibility-date": { type: "string" },
       "compatibility-flag": { type: "string", multiple: true, default: [] },
@@ -60,11 +61,21 @@ const variables = {
   }),
   ...Object.fromEntries(given),
 };
+// wrangler takes bindings from its file alone.
+let config = join(here, "wrangler.jsonc");
+if (values.kv.length > 0) {
+  const bindings = values.kv.map((binding) => ({ binding, id: binding.toLowerCase() }));
+  const text = readFileSync(config, "utf8")
+    .replace("{", `{ "kv_namespaces": ${JSON.stringify(bindings)},`)
+    .replace('"main": "', `"main": "${here}/`);
+  config = join(scratch, "wrangler.jsonc");
+  writeFileSync(config, text);
+}
 const child = spawn(
   process.execPath,
   [
     "--no-warnings", wrangler, "dev", ...(values.script ? [resolve(values.script)] : []),
-    "--config", join(here, "wrangler.jsonc"), "--local", "--ip", "127.0.0.1", "--port", values.port, "--inspector-port", "0",
+    "--config", config, "--local", "--ip", "127.0.0.1", "--port", values.port, "--inspector-port", "0",
     "--show-interactive-dev-session=false", "--log-level", values.verbose ? "info" : "warn",
     "--persist-to", resolve(values["persist-to"] ?? join(scratch, "state")),
     ...Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]),

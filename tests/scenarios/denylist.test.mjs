@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { after, before, describe, it } from "node:test";
 import { Gate } from "postern";
 import { startIssuer } from "../../examples/issuer/issuer.mjs";
@@ -13,11 +14,12 @@ import { startGateFromEnvironment } from "../support/services.mjs";
 const key = "pk_ci_only-in-this-test";
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-for (const host of ["native", "package"]) {
+for (const host of ["native", "package", "worker"]) {
   describe(host, { timeout: 120_000 }, () => {
     let issuer, upstream, folder, gate, text = "[]", call;
-    const deny = (entries) => {
+    const deny = async (entries) => {
       text = JSON.stringify(entries);
+      if (host === "worker") return void (await fetch(`${gate.url}/denylist-of-the-test`, { method: "PUT", body: text }));
       writeFileSync(join(folder, "new"), text);
       renameSync(join(folder, "new"), join(folder, "denylist"));
     };
@@ -25,7 +27,6 @@ for (const host of ["native", "package"]) {
       issuer = await startIssuer();
       upstream = await startRecordingUpstream({ words: Array.from({ length: 60 }, (_, n) => `${n} `), wordDelayMs: 200 });
       folder = mkdtempSync(join(tmpdir(), "postern-denylist-"));
-      deny([]);
       const config = {
         issuers: [{ preset: "supabase", url: issuer.url, identity_prefix: "s:" }],
         credentials: [
@@ -34,7 +35,12 @@ for (const host of ["native", "package"]) {
         ],
         upstream: { url: upstream.url },
       };
-      if (host === "native") {
+      if (host === "worker") {
+        const script = fileURLToPath(new URL("denylist-worker.mjs", import.meta.url));
+        gate = await startGateFromEnvironment("edge", { POSTERN_CONFIG: JSON.stringify(config), DENYLIST_SECONDS: "1" }, ["--kv", "DENYLIST", "--script", script]);
+        call = (path, init) => fetch(gate.url + path, init);
+      } else if (host === "native") {
+        await deny([]);
         gate = await startGateFromEnvironment("native", { POSTERN_CONFIG: JSON.stringify(config) }, ["--denylist", join(folder, "denylist"), "--denylist-seconds", "1"]);
         call = (path, init) => fetch(gate.url + path, init);
       } else {
@@ -43,7 +49,7 @@ for (const host of ["native", "package"]) {
       }
     });
     after(async () => {
-      await (host === "native" ? gate?.stop() : gate?.close());
+      await (host === "package" ? gate?.close() : gate?.stop());
       await upstream?.close();
       await issuer?.close();
       rmSync(folder, { recursive: true, force: true });
@@ -63,12 +69,15 @@ for (const host of ["native", "package"]) {
       const kept = await stream(second);
       await cut.read();
       await kept.read();
-      deny([{ iss: issuer.issuer, jti: "one" }]);
+      await deny([{ iss: issuer.issuer, jti: "one" }]);
       const since = Date.now();
-      await assert.rejects(async () => {
-        for (;;) if ((await cut.read()).done) return;
-      }, "the stream breaks, it does not end");
-      assert.ok(Date.now() - since < 5_000, `after ${Date.now() - since} ms`);
+      const broken = await (async () => {
+        for (;;) if ((await cut.read()).done) return false;
+      })().catch(() => true);
+      assert.ok(Date.now() - since < 5_000, `after ${Date.now() - since} ms of the 12 s that it would take`);
+      // What comes through `wrangler dev` looks like an end all the same.
+      assert.equal(broken, host !== "worker", "the stream breaks, it does not end");
+      while (upstream.abandoned.size < 1) await pause(50);
       assert.equal((await kept.read()).done, false);
       await kept.cancel();
       const refused = await post("/threads", bearer(first));
@@ -78,24 +87,24 @@ for (const host of ["native", "package"]) {
 
     it("an API key by its id, and back", async () => {
       const headers = { "x-api-key": key, "content-type": "application/json" };
-      deny([]);
+      await deny([]);
       await pause(2_500);
       assert.equal((await post("/threads", headers)).status, 200);
-      deny([{ api_key: "ci" }]);
+      await deny([{ api_key: "ci" }]);
       await pause(2_500);
       assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
-      deny([]);
+      await deny([]);
       await pause(2_500);
       assert.equal((await post("/threads", headers)).status, 200);
     });
 
     it("a list that is not understood changes nothing", async () => {
       const headers = { "x-api-key": key, "content-type": "application/json" };
-      deny([{ api_key: "ci" }]);
+      await deny([{ api_key: "ci" }]);
       await pause(2_500);
       // The package reads when there is somebody to judge.
       assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
-      deny([{ api_key: "ci", until: "tomorrow" }]);
+      await deny([{ api_key: "ci", until: "tomorrow" }]);
       await pause(2_500);
       assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
     });
