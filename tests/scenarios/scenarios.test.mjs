@@ -1,5 +1,6 @@
 // The scenarios of LangGraph's auth tutorials, each with the configuration of examples/scenarios, through both hosts.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash, generateKeyPairSync, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
@@ -194,6 +195,17 @@ for (const host of ["native", "edge"]) {
       }
       assert.equal((await fetch(`${upstream.url}/threads/search`, { method: "POST" })).status, 401);
     });
+
+    it("the tutorial's client in Python works, with nothing changed but its addresses", async () => {
+      const from = upstream.requests.length;
+      const said = await new Promise((resolve, reject) => execFile(
+        process.env.POSTERN_PYTHON || "python3", [`${root}tests/scenarios/tutorial_client.py`],
+        { timeout: 60_000, env: { ...process.env, SUPABASE_URL: issuer.url, SUPABASE_ANON_KEY: "anon-key-of-this-test", LANGGRAPH_URL: gate.url } },
+        (fault, stdout, stderr) => (fault ? reject(new Error(stderr)) : resolve(stdout)),
+      ));
+      assert.deepEqual(JSON.parse(said), { without: 401, with_wrong: 401, created: true, own: 1, foreign: 404, others: 0 });
+      for (const request of upstream.requests.slice(from)) assert.deepEqual(request.header("x-api-key"), ["lsv2-for-this-test"]);
+    });
   });
 }
 
@@ -204,12 +216,13 @@ for (const kind of ["js", "python"]) {
     const githubToken = `gh-${randomUUID()}`;
     const audience = "http://127.0.0.1:2024";
     const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const replaced = generateKeyPairSync("ec", { namedCurve: "P-256" });  // the key that is being replaced
     let publicJwk, privateJwk, agent, gate, silent;
     before(async () => {
       publicJwk = pair.publicKey.export({ format: "jwk" });
       publicJwk.kid = await calculateJwkThumbprint(publicJwk);
       privateJwk = pair.privateKey.export({ format: "jwk" });
-      const old = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });
+      const old = replaced.publicKey.export({ format: "jwk" });
       old.kid = await calculateJwkThumbprint(old);
       agent = await startAgent(kind, {
         POSTERN_ASSERTION_KEYS: JSON.stringify({ keys: [old, publicJwk] }), POSTERN_ASSERTION_AUDIENCE: audience,
@@ -271,6 +284,40 @@ for (const kind of ["js", "python"]) {
         key, body: { assistant_id: "agent", input: {}, config: { configurable: { langgraph_auth_user: { identity: "root" } } } },
       });
       assert.equal(refused.status, 400);
+    });
+
+    it("during a rotation either key is believed, and no third", async () => {
+      const config = scenario("4-api-key", { "http://127.0.0.1:2024": agent.url })
+        .replace('"$POSTERN_ASSERTION_KEY"', `"$POSTERN_ASSERTION_KEY", "audience": "${audience}"`);
+      const third = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      for (const [signing, status, code] of [[replaced, 200], [pair, 200], [third, 502, "upstream_failed"]]) {
+        const variables = { CI_GITHUB_TOKEN: githubToken, POSTERN_ASSERTION_KEY: JSON.stringify(signing.privateKey.export({ format: "jwk" })) };
+        const other = await startGateFromEnvironment("native", { ...variables, POSTERN_CONFIG: config });
+        const reply = await caller(() => other.url)("POST", "/threads/search", { key, body: {} });
+        await other.stop();
+        assert.deepEqual([reply.status, reply.json.code], [status, code]);
+      }
+    });
+
+    it("an assertion that was caught is good for its request alone, and for its time", async () => {
+      const catcher = await startRecordingUpstream();
+      const config = scenario("4-api-key", { "http://127.0.0.1:2024": catcher.url })
+        .replace('"$POSTERN_ASSERTION_KEY"', `"$POSTERN_ASSERTION_KEY", "audience": "${audience}", "lifetime_seconds": 5`);
+      const other = await startGateFromEnvironment("native", { CI_GITHUB_TOKEN: githubToken, POSTERN_ASSERTION_KEY: JSON.stringify(privateJwk), POSTERN_CONFIG: config });
+      assert.equal((await caller(() => other.url)("POST", "/threads/search", { key, body: {} })).status, 200);
+      const caughtAt = Date.now();
+      const token = catcher.requests.at(-1).header("authorization")[0].replace("Bearer ", "");
+      await other.stop();
+      await catcher.close();
+      const call = caller(() => agent.url);
+      assert.equal((await call("POST", "/threads/search", { token, body: {} })).status, 200, "where it was for");
+      assert.equal((await call("POST", "/threads", { token, body: {} })).status, 401, "on another path");
+      assert.equal((await call("POST", "/threads/count", { token, body: {} })).status, 401, "on one beside it");
+      assert.equal((await call("GET", "/threads/search", { token })).status, 401, "with another method");
+      assert.equal((await call("POST", "/store/items/search", { token, body: {} })).status, 401, "in the store");
+      // Its five seconds, and the five that the handlers allow for clocks.
+      await new Promise((resolve) => setTimeout(resolve, caughtAt + 11_500 - Date.now()));
+      assert.equal((await call("POST", "/threads/search", { token, body: {} })).status, 401, "after its time");
     });
 
     it("around the gate there is no way in", async () => {
