@@ -31,7 +31,10 @@
 //     respond          status error (error_none: there is none) headers body_bytes    + body
 //     verify_signature key_handle:u64 alg:text input_bytes signature_bytes    + body, body
 //     authenticated    cache_slot cache_serial (0: not kept) identity:text display_name:text permissions:count,text...
-//     claims_json:text fields_json:text
+//                      claims_json:text fields_json:text
+//     call_handler     handler (0: authenticate, 1: on) resource:text action:text user:text value:text
+//
+//   HandlerResult      state status answer:text changes:text message:text headers
 //
 //   Due                next_at_unix_ms:f64, count, then each fetch as in a Step, from its fetch_id on
 //   Refusal            error                  after a postern_open that returned 0
@@ -48,7 +51,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 5;
+inline constexpr std::uint32_t version = 6;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).
@@ -60,11 +63,21 @@ inline constexpr std::uint32_t input_bytes_max = 24 * 1024 * 1024;
 // A larger buffer than this is given back after the call: one large body must not stay for good.
 inline constexpr std::uint32_t input_bytes_kept = 64 * 1024;
 
-enum class StepKind : std::uint32_t { read_body = 1, fetch, wait, forward, respond, authenticated, verify_signature };
+enum class StepKind : std::uint32_t {
+  read_body = 1,
+  fetch,
+  wait,
+  forward,
+  respond,
+  authenticated,
+  verify_signature,
+  call_handler
+};
 enum class FetchPurpose : std::uint32_t { keys = 0, discovery, upstream_object, introspection };
 enum class ReplyMode : std::uint32_t { pass = 0, inspect };
 enum class BodyState : std::uint32_t { whole = 0, over_limit, failed };
 enum class SignatureVerdict : std::uint32_t { valid = 1, invalid, unable };
+enum class HandlerState : std::uint32_t { answered = 1, refused, failed, timed_out };
 enum class Purpose : std::uint32_t { handle = 0, authenticate };
 enum ReplyFlags : std::uint32_t { reply_timed_out = 1, reply_body_over_limit = 2 };
 

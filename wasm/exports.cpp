@@ -136,6 +136,14 @@ struct StepWriter {
     out.body(std::move(step.input));
     out.body(std::move(step.signature));
   }
+  void operator()(CallHandler& step) const {
+    kind(abi::StepKind::call_handler);
+    out.word(static_cast<std::uint32_t>(step.kind == CallHandler::Kind::on));
+    out.text(step.resource);
+    out.text(step.action);
+    out.text(step.user);
+    out.text(step.value);
+  }
   void operator()(Authenticated& step) const {
     kind(abi::StepKind::authenticated);
     out.word(step.cache_slot);
@@ -297,6 +305,41 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_verdict(std::uint32_t exchange, 
                                     ? SignatureVerdict::invalid
                                     : SignatureVerdict::unable;
   open->exchange->give(step_id, said, time_of(now));
+  return result(Outcome::done);
+}
+
+// Input: HandlerResult. A state that is none is a failure.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_give_handled(std::uint32_t exchange, std::uint64_t step_id, std::uint32_t words,
+                                                        std::uint32_t text_bytes, double now) {
+  Instance& here = instance();
+  OpenExchange* open = here.exchanges.find(exchange);
+  if (open == nullptr) return result(Outcome::handle_unknown);
+  Reader reader(here.input, words, text_bytes, 0);
+  HandlerResult handled;
+  switch (reader.word()) {
+    case static_cast<std::uint32_t>(abi::HandlerState::answered):
+      handled.state = HandlerResult::State::answered;
+      break;
+    case static_cast<std::uint32_t>(abi::HandlerState::refused):
+      handled.state = HandlerResult::State::refused;
+      break;
+    case static_cast<std::uint32_t>(abi::HandlerState::timed_out):
+      handled.state = HandlerResult::State::timed_out;
+      break;
+    default:
+      break;
+  }
+  handled.status = static_cast<int>(reader.word());
+  handled.answer = reader.text();
+  handled.changes = reader.text();
+  handled.message = reader.text();
+  for (std::uint32_t count = reader.header_count(); count > 0; --count) {
+    const std::string_view name = reader.text();
+    const std::string_view value = reader.text();
+    handled.headers.push_back({std::string(name), std::string(value)});
+  }
+  if (!reader.whole()) return result(Outcome::input_malformed);
+  open->exchange->give(step_id, std::move(handled), time_of(now));
   return result(Outcome::done);
 }
 

@@ -69,14 +69,15 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_errors() {
   );
 }
 
-// Takes the configuration, then names and values of the environment. Gives handle upstream_url:text warnings:Texts.
-EMSCRIPTEN_KEEPALIVE std::uint32_t postern_create_gate(std::uint32_t words, std::uint32_t text_bytes) {
+// Takes the configuration, then names and values of the environment. `handlers` are HostHandlers: 1 authenticate, 2 on.
+// Gives handle upstream_url:text warnings:Texts.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_create_gate(std::uint32_t words, std::uint32_t text_bytes, std::uint32_t handlers) {
   const std::vector<std::string_view> texts = texts_in(words, text_bytes);
   if (texts.empty()) return answer(Answer::unknown);
   if (instance().gates.full()) {
     return fault({0, 0, "", "too many gates are open in this program: close one with gate.close()"});
   }
-  Result<Gate, ConfigError> made = Gate::create(texts[0], environment_of(texts, 1));
+  Result<Gate, ConfigError> made = Gate::create(texts[0], environment_of(texts, 1), {(handlers & 1) != 0, (handlers & 2) != 0});
   if (!made) return fault(made.error());
   auto gate = std::make_unique<Gate>(std::move(made).value());
   const Gate& kept = *gate;

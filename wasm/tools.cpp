@@ -48,12 +48,12 @@ val refusal(const ConfigError& error) {
   return out;
 }
 
-// {handle}, or {error: {line, column, path, message}}.
-val create_gate(const std::string& config, const val& environment) {
+// {handle}, or {error: {line, column, path, message}}. The last two: HostHandlers.
+val create_gate(const std::string& config, const val& environment, bool authenticate, bool on) {
   if (gates().full()) {
     return refusal({0, 0, "", "too many gates are open in this program: close one with gate.close()"});
   }
-  Result<Gate, ConfigError> made = Gate::create(config, pairs(environment));
+  Result<Gate, ConfigError> made = Gate::create(config, pairs(environment), {authenticate, on});
   if (!made) return refusal(made.error());
   auto gate = std::make_unique<Gate>(std::move(made).value());
   val out = val::object();

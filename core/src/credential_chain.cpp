@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "handler.h"
 #include "known_user.h"
 
 namespace postern {
@@ -61,10 +62,19 @@ Flow<Result<Caller, Refusal>> identify(FlowDriver& driver, GateState& gate, Carr
       if (known == nullptr) co_return Refusal{Error::credential_unknown};
       co_return admit_user(known->user);
     }
+    if (const auto* handler = std::get_if<HandlerSource>(&chain[i])) {
+      CallHandler call;
+      const HandlerResult answered = co_await driver.handled(std::move(call));
+      auto user = handler_user(answered, handler->identity_prefix);
+      if (!user) co_return user.error();
+      co_return admit_user(user.value());
+    }
     OnlineCheck* check = nullptr;
     if (std::holds_alternative<OnlineCheckSettings>(chain[i])) check = &gate.online_checks[online_checks++];
     if (!carried.bearer) {
-      if (carried.bearer.error() == Error::credential_missing) continue;
+      // A handler at the end may know other schemes.
+      const bool handled = std::holds_alternative<HandlerSource>(chain.back());
+      if (handled || carried.bearer.error() == Error::credential_missing) continue;
       break;
     }
     const std::string& token = carried.bearer.value();

@@ -276,7 +276,7 @@ Fault parse_source(const Object& source, const Environment& environment, std::st
     out = std::move(check);
     return fault;
   }
-  return source.at("kind", "must be jwt, static_tokens, api_keys, supabase or introspection");
+  return source.at("kind", "must be jwt, static_tokens, api_keys, supabase, introspection or handler");
 }
 
 Fault parse_cookie(const Object& top, CredentialSettings& out) {
@@ -345,9 +345,18 @@ std::optional<Digest256> parse_digest(std::string_view text) {
   return digest;
 }
 
-Fault parse_credentials(const Object& top, const Environment& environment, std::vector<IssuerSettings>& issuers,
-                        CredentialSettings& out, std::vector<std::string>& warnings) {
+Fault parse_credentials(const Object& top, const Environment& environment, HostHandlers handlers,
+                        std::vector<IssuerSettings>& issuers, CredentialSettings& out, std::vector<std::string>& warnings) {
   const json::Value* list = top.find("credentials");
+  if (list == nullptr && handlers.authenticate) {
+    if (top.find("issuers") != nullptr) {
+      return top.at("issuers",
+                    "stand beside an authenticate handler; say which is tried first: \"credentials\": [{\"kind\": \"jwt\"}, "
+                    "{\"kind\": \"handler\"}]");
+    }
+    out.chain = {HandlerSource{}};
+    return parse_cookie(top, out);
+  }
   if (list == nullptr || top.find("issuers") != nullptr) {
     if (auto fault = parse_issuers(top, environment, issuers, warnings)) return fault;
   }
@@ -362,6 +371,7 @@ Fault parse_credentials(const Object& top, const Environment& environment, std::
     }
     out.chain.clear();
     bool has_jwt = false;
+    bool has_handler = false;
     for (std::size_t i = 0; i < list->items().size(); ++i) {
       const std::string path = "credentials[" + std::to_string(i) + "]";
       const json::Value& item = list->items()[i];
@@ -382,6 +392,18 @@ Fault parse_credentials(const Object& top, const Environment& environment, std::
       if (prefix.size() > identity_prefix_bytes_max || has_control(prefix)) {
         return source.at("identity_prefix", "must have at most 64 bytes and no control character");
       }
+      if (kind == "handler") {
+        if (auto fault = source.unknown_keys({"kind", "identity_prefix"})) return fault;
+        if (!handlers.authenticate) {
+          return source.at("kind",
+                           "needs a program that brings the function, as Gate.create({ authenticate }) does; none is here");
+        }
+        if (i + 1 != list->items().size()) return source.at("kind", "must come last: a handler decides about every request");
+        has_handler = true;
+        out.chain.emplace_back(HandlerSource{prefix});
+        spaces.push_back({path, item.offset(), std::move(prefix)});
+        continue;
+      }
       CredentialSource parsed;
       if (auto fault = parse_source(source, environment, kind, prefix, parsed, warnings)) return fault;
       if (const auto* keys = std::get_if<ApiKeys>(&parsed)) {
@@ -393,6 +415,9 @@ Fault parse_credentials(const Object& top, const Environment& environment, std::
       }
       out.chain.push_back(std::move(parsed));
       spaces.push_back({path, item.offset(), std::move(prefix)});
+    }
+    if (handlers.authenticate && !has_handler) {
+      return top.at("credentials", "leaves the program's authenticate handler out; add {\"kind\": \"handler\"} at the end");
     }
     if (!issuers.empty() && !has_jwt) {
       return top.at("credentials",

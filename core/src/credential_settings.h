@@ -65,7 +65,12 @@ struct OnlineCheckSettings {
   std::int64_t time_limit_ms = 5000;
 };
 
-using CredentialSource = std::variant<JwtSource, StaticTokens, ApiKeys, OnlineCheckSettings>;
+// The host program's own function (HostHandlers::authenticate); applies to every request.
+struct HandlerSource {
+  std::string identity_prefix;
+};
+
+using CredentialSource = std::variant<JwtSource, StaticTokens, ApiKeys, OnlineCheckSettings, HandlerSource>;
 
 // A bearer token that a browser sends by itself. Another site's page can make it do so: hence the origins.
 struct CookieSettings {
@@ -79,9 +84,11 @@ struct CredentialSettings {
   std::optional<CookieSettings> cookie;
 };
 
-// Reads `issuers`, `credentials`, `cookie` and `shared_identities`. Without `credentials` the chain is the issuers alone.
-[[nodiscard]] Fault parse_credentials(const Object& top, const Environment& environment, std::vector<IssuerSettings>& issuers,
-                                      CredentialSettings& out, std::vector<std::string>& warnings);
+// Reads `issuers`, `credentials`, `cookie` and `shared_identities`. Without `credentials` the chain is the issuers alone, or the
+// host program's handler alone.
+[[nodiscard]] Fault parse_credentials(const Object& top, const Environment& environment, HostHandlers handlers,
+                                      std::vector<IssuerSettings>& issuers, CredentialSettings& out,
+                                      std::vector<std::string>& warnings);
 
 // SHA-256 as the configuration writes it: 64 hexadecimal digits or 43 characters of base64url.
 [[nodiscard]] std::optional<Digest256> parse_digest(std::string_view text);

@@ -90,6 +90,11 @@ void remove_camel_case(json::Value& run, std::span<const Field> fields) {
   }
 }
 
+// A handler's no about what a request only mentions looks as if there were no such thing; that it failed does not.
+Refusal hidden(const Refusal& refusal, const Refusal& unknown) {
+  return refusal.error == Error::handler_denied ? unknown : refusal;
+}
+
 bool holds(const std::vector<std::string>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
@@ -118,6 +123,20 @@ Flow<Outcome> Enforcement::run() {
   }
   if (route().takes_body()) {
     if (auto failure = co_await read_body()) co_return *failure;
+  }
+  if (asks_handlers()) {
+    switch (treatment) {
+      case Treatment::create_runs:
+      case Treatment::prune_threads:
+      case Treatment::copy_thread:
+      case Treatment::command:
+      case Treatment::store_item:
+      case Treatment::store_search:
+      case Treatment::store_namespaces:
+        break;  // what is asked about is known further on
+      default:
+        if (auto failure = co_await consult_row()) co_return *failure;
+    }
   }
   switch (treatment) {
     case Treatment::create:
@@ -289,12 +308,14 @@ Flow<IncomingResponse> Enforcement::ask(std::string method, std::string path, st
 
 // By id and owner in one search, so that a foreign and a missing thread cost the same call and look the
 // same, and no thread's values travel for a question about its owner.
-Flow<Enforcement::Found> Enforcement::find_thread(std::string id, Filter filter) {
+Flow<Enforcement::Found> Enforcement::find_thread(std::string id, std::optional<Filter> filter) {
   json::Value query = json::Value::object();
   json::Value ids = json::Value::array();
   ids.push_back(json::Value::string(id));
   query.set("ids", std::move(ids));
-  if (const auto necessary = filter.necessary(); !necessary.empty()) require_metadata(query, necessary);
+  if (filter) {
+    if (const auto necessary = filter->necessary(); !necessary.empty()) require_metadata(query, necessary);
+  }
   json::Value select = json::Value::array();
   select.push_back(json::Value::string("thread_id"));
   select.push_back(json::Value::string("metadata"));
@@ -309,7 +330,8 @@ Flow<Enforcement::Found> Enforcement::find_thread(std::string id, Filter filter)
   // Whoever answers with something else than was asked for has not answered the question.
   if (list->items().size() != 1) co_return std::optional<json::Value>{};
   const json::Value& thread = list->items().front();
-  if (!has_string(thread, "thread_id", id) || !filter.matches(metadata_of(thread))) co_return std::optional<json::Value>{};
+  const bool ones_own = !filter || filter->matches(metadata_of(thread));
+  if (!has_string(thread, "thread_id", id) || !ones_own) co_return std::optional<json::Value>{};
   co_return std::optional(metadata_of(thread));
 }
 
@@ -394,6 +416,10 @@ Flow<Enforcement::Failure> Enforcement::require_runnable(std::string id) {
   }
   auto readable = gate_.settings.policy.decide(user_, Resource::assistants, Action::read);
   if (!readable) co_return unknown;
+  if (asks_handlers()) {
+    auto failure = co_await consult(readable.value(), Resource::assistants, Action::read, shown_id("assistant_id", id), nullptr);
+    if (failure) co_return hidden(*failure, unknown);
+  }
   if (!readable->filter) co_return std::nullopt;
   // Looked up without the filter in the question, so that both ways of being visible are one call.
   const IncomingResponse reply = co_await ask("GET", "/assistants/" + id, {}, object_bytes_max);
@@ -425,6 +451,11 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
   thread.set("if_exists", json::Value::string("raise"));
   if (const json::Value* metadata = body_.find("metadata"); metadata != nullptr && metadata->is_object()) {
     thread.set("metadata", *metadata);
+  }
+  if (asks_handlers()) {
+    json::Value value = thread;
+    auto failure = co_await consult(creation.value(), Resource::threads, Action::create, std::move(value), &thread);
+    if (failure) co_return hidden(*failure, unknown);
   }
   own_metadata(thread, creation.value());
   own_metadata(thread, decision_);
@@ -506,6 +537,10 @@ Flow<Outcome> Enforcement::create() {
     // Writing states is threads:update, whatever route it comes by.
     auto update = gate_.settings.policy.decide(user_, Resource::threads, Action::update);
     if (!update) co_return update.error();
+    if (asks_handlers()) {
+      auto failure = co_await consult(update.value(), Resource::threads, Action::update, shown_id("thread_id", id), nullptr);
+      if (failure) co_return *failure;
+    }
     if (update->filter && !update->filter->matches(metadata_of(body_))) co_return not_ones_own();
   }
 
@@ -516,6 +551,13 @@ Flow<Outcome> Enforcement::create() {
   if (!existing_filter) {
     auto reading = gate_.settings.policy.decide(user_, route().resource, Action::read);
     readable = reading.ok();
+    if (readable && asks_handlers() && !id.empty()) {
+      const std::string_view key = thread ? "thread_id" : "assistant_id";
+      if (auto failure = co_await consult(reading.value(), route().resource, Action::read, shown_id(key, id), nullptr)) {
+        if (failure->error != Error::handler_denied) co_return *failure;
+        readable = false;
+      }
+    }
     if (readable) existing_filter = std::move(reading->filter);
   }
   if (!existing_filter && readable) co_return forward();
@@ -584,10 +626,15 @@ Flow<Outcome> Enforcement::create_runs() {
   for (json::Value& run : body_.items()) {
     remove_camel_case(run, route().body);
     if (auto failure = check(run)) co_return *failure;
-    own_metadata(run, decision_);
+    Decision decision = decision_;
+    if (asks_handlers()) {
+      auto failure = co_await consult(decision, Resource::threads, Action::create_run, shown_run(run), &run);
+      if (failure) co_return *failure;
+    }
+    own_metadata(run, decision);
     tell_identity(run);
     run.remove("if_not_exists");
-    if (filtered() && !decision_.filter->matches(metadata_of(run))) co_return not_ones_own();
+    if (decision.filter && !decision.filter->matches(metadata_of(run))) co_return not_ones_own();
     std::string assistant = run.find("assistant_id")->as_string();
     if (holds(looked_at, assistant)) continue;
     looked_at.push_back(assistant);
@@ -602,6 +649,10 @@ Flow<Outcome> Enforcement::create_cron() {
   // Whoever may not run now may not let it run later.
   auto running = gate_.settings.policy.decide(user_, Resource::threads, Action::create_run);
   if (!running) co_return running.error();
+  if (asks_handlers()) {
+    auto failure = co_await consult(running.value(), Resource::threads, Action::create_run, shown_run(body_), &body_);
+    if (failure) co_return *failure;
+  }
   own_metadata(body_, running.value());
   if (filtered() && !decision_.filter->matches(metadata_of(body_))) co_return not_ones_own();
   if (auto failure = co_await require_runnable(std::string(body_string("assistant_id")))) co_return *failure;
@@ -641,10 +692,20 @@ Flow<Outcome> Enforcement::prune_threads() {
     co_return Refusal{Error::field_malformed,
                       "\"thread_ids\" may name at most " + std::to_string(pruned_threads_max) + " threads"};
   }
-  if (!filtered()) co_return forward();
+  std::vector<std::optional<Filter>> filters(ids->items().size(), decision_.filter);
+  for (std::size_t i = 0; asks_handlers() && i < filters.size(); ++i) {
+    Decision decision = decision_;
+    const std::string& id = ids->items()[i].as_string();
+    auto failure = co_await consult(decision, Resource::threads, Action::delete_, shown_id("thread_id", id), nullptr);
+    if (failure) co_return *failure;
+    filters[i] = std::move(decision.filter);
+  }
+  if (std::none_of(filters.begin(), filters.end(), [](const auto& filter) { return filter.has_value(); })) co_return forward();
   json::Value query = json::Value::object();
   query.set("ids", *ids);
-  if (const auto necessary = decision_.filter->necessary(); !necessary.empty()) require_metadata(query, necessary);
+  if (filtered()) {
+    if (const auto necessary = decision_.filter->necessary(); !necessary.empty()) require_metadata(query, necessary);
+  }
   json::Value select = json::Value::array();
   select.push_back(json::Value::string("thread_id"));
   select.push_back(json::Value::string("metadata"));
@@ -655,10 +716,11 @@ Flow<Outcome> Enforcement::prune_threads() {
   if (auto failure = unusable(reply)) co_return *failure;
   const auto list = parse_reply(reply.body);
   if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
-  for (const json::Value& id : ids->items()) {
+  for (std::size_t i = 0; i < filters.size(); ++i) {
     const auto& found = list->items();
     const bool own = std::any_of(found.begin(), found.end(), [&](const json::Value& thread) {
-      return has_string(thread, "thread_id", id.as_string()) && decision_.filter->matches(metadata_of(thread));
+      return has_string(thread, "thread_id", ids->items()[i].as_string()) &&
+             (!filters[i] || filters[i]->matches(metadata_of(thread)));
     });
     if (!own) co_return Refusal{Error::object_unknown, "Thread not found"};
   }
@@ -670,16 +732,27 @@ Flow<Outcome> Enforcement::copy_thread() {
   auto reading = gate_.settings.policy.decide(user_, Resource::threads, Action::read);
   if (!reading) co_return reading.error();
   const Refusal unknown{Error::copy_source_unknown, "Thread not found"};
-  if (!reading->filter && !decision_.filter && decision_.stamp.empty()) co_return forward();
-  const Filter& filter = reading->filter ? *reading->filter : *decision_.filter;
-  if (!reading->filter && !decision_.filter) {
+  if (asks_handlers()) {
+    json::Value value = shown_id("thread_id", match_.thread_id);
+    auto failure = co_await consult(reading.value(), Resource::threads, Action::read, std::move(value), nullptr);
+    if (failure) co_return *failure;
+  } else if (!reading->filter && !decision_.filter) {
+    if (decision_.stamp.empty()) co_return forward();
     co_return Refusal{Error::filter_not_enforceable, "a copy keeps its source's metadata, so the rule's stamp cannot be written"};
   }
-  Found found = co_await find_thread(match_.thread_id, filter);
+  Found found = co_await find_thread(match_.thread_id, reading->filter ? reading->filter : decision_.filter);
   if (!found) co_return found.error();
   if (!found.value()) co_return unknown;
   if (explaining_) co_return forward();
   const json::Value& metadata = *found.value();
+  if (asks_handlers()) {
+    // The copy's id is the server's to make.
+    json::Value value = json::Value::object();
+    value.set("thread_id", {});
+    value.set("metadata", metadata);
+    auto failure = co_await consult(decision_, Resource::threads, Action::create, std::move(value), nullptr);
+    if (failure) co_return *failure;
+  }
   bool ones_own = !decision_.filter || decision_.filter->matches(metadata);
   for (const auto& [field, value] : decision_.stamp) {
     const json::Value* kept = metadata.find(field);
@@ -717,6 +790,12 @@ Flow<Outcome> Enforcement::command() {
   }
   const bool starts = method->name == "run.start";
   const bool runs = method->action == Action::create_run;
+  if (asks_handlers()) {
+    json::Value* params = body_.find("params");
+    json::Value value = runs ? shown_run(*params) : shown_id("thread_id", match_.thread_id);
+    auto failure = co_await consult(decision_, Resource::threads, method->action, std::move(value), runs ? params : nullptr);
+    if (failure) co_return *failure;
+  }
   if (runs) {
     own_metadata(*body_.find("params"), decision_);
     tell_identity(*body_.find("params"));

@@ -75,12 +75,27 @@ class Enforcement {
   [[nodiscard]] Flow<Outcome> store_search();
   [[nodiscard]] Flow<Outcome> store_namespaces();
   [[nodiscard]] Flow<Outcome> store_list(std::string prefix_name, std::string list_name);
+  [[nodiscard]] Flow<Failure> consult_about(std::vector<std::string>& labels, json::Value value);
   // enforcement_custom.cpp
   [[nodiscard]] Flow<Outcome> custom();
 
+  // enforcement_handlers.cpp
+  // Asks the program's handler and adds its answer to `decision`. What it changed in the value's metadata is written into
+  // `body`, where that is given; a changed namespace into changed_namespace_. Decision and body must outlive the flow.
+  [[nodiscard]] Flow<Failure> consult(Decision& decision, std::string_view resource, std::string_view action, json::Value value,
+                                      json::Value* body);
+  [[nodiscard]] Flow<Failure> consult(Decision& decision, Resource resource, Action action, json::Value value, json::Value* body);
+  [[nodiscard]] Flow<Failure> consult_row();
+  [[nodiscard]] json::Value shown() const;
+  [[nodiscard]] json::Value shown_run(const json::Value& run) const;
+  [[nodiscard]] static json::Value shown_id(std::string_view name, std::string_view id);
+  [[nodiscard]] Failure change_metadata(json::Value& body, const json::Value& changes) const;
+  [[nodiscard]] bool takes_metadata() const;
+  [[nodiscard]] bool asks_handlers() const { return gate_.settings.handlers.on; }
+
   // Lookups: questions to the upstream about objects.
   [[nodiscard]] Flow<IncomingResponse> ask(std::string method, std::string path, std::string body, std::size_t bytes_max);
-  [[nodiscard]] Flow<Found> find_thread(std::string id, Filter filter);
+  [[nodiscard]] Flow<Found> find_thread(std::string id, std::optional<Filter> filter);
   [[nodiscard]] Flow<Failure> require_thread(std::string id);
   [[nodiscard]] Flow<Failure> require_run(std::string thread_id, std::string run_id);
   [[nodiscard]] Flow<Found> find_assistant(std::string id, std::optional<Filter> filter);
@@ -112,8 +127,9 @@ class Enforcement {
   Decision decision_;
   json::Value body_;
   bool has_body_ = false;
-  std::string raw_body_;  // of a custom route with "body": "any"
-  std::string query_;     // as it goes upstream
+  std::string raw_body_;                          // of a custom route with "body": "any"
+  std::string query_;                             // as it goes upstream
+  std::optional<json::Value> changed_namespace_;  // as a handler left it, unchecked
   bool explaining_ = false;
   json::Value checks_ = json::Value::array();
 };

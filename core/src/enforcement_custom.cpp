@@ -22,6 +22,12 @@ Flow<Outcome> Enforcement::custom() {
     auto decision = gate_.settings.policy.decide(user_, custom.resource, custom.action);
     if (!decision) co_return decision.error();
     decision_ = std::move(decision).value();
+    if (asks_handlers()) {
+      json::Value value = json::Value::object();
+      for (const auto& [name, text] : match_.parameters) value.set(name, json::Value::string(text));
+      auto failure = co_await consult(decision_, custom.resource, custom.action, std::move(value), nullptr);
+      if (failure) co_return *failure;
+    }
   }
   for (const auto& [name, wanted] : custom.path_equals) {
     const json::Value value = is_user_reference(wanted) ? user_value(wanted, user_) : json::Value::string(wanted);

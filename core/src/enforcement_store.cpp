@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "enforcement.h"
+#include "handler.h"
 #include "reply.h"
 
 namespace postern {
@@ -70,6 +71,24 @@ std::int64_t integer_member(const json::Value& body, std::string_view name, std:
 
 }  // namespace
 
+// Asks the program's handler about a namespace, which it may allow, refuse or put another in the place of. What it allows holds
+// for the reply as well, label by label.
+Flow<Enforcement::Failure> Enforcement::consult_about(std::vector<std::string>& labels, json::Value value) {
+  if (auto failure = co_await consult(decision_, Resource::store, route().action, std::move(value), nullptr)) co_return failure;
+  if (filtered()) {
+    co_return Refusal{Error::filter_not_enforceable,
+                      "the store is kept apart by `namespace`, not by a filter that a handler returns"};
+  }
+  if (changed_namespace_) {
+    // A namespace that is none would be the whole store.
+    auto changed = changed_namespace_->is_array() ? labels_of(&*changed_namespace_) : std::nullopt;
+    if (!changed) co_return handler_fault("it made `value.namespace` something else than a list of labels");
+    labels = *std::move(changed);
+  }
+  if (!decision_.namespace_rule) decision_.namespace_rule = NamespaceRule{NamespaceRule::Mode::require, labels};
+  co_return std::nullopt;
+}
+
 Flow<Outcome> Enforcement::store_item() {
   // The store has no metadata that a filter could look at.
   if (filtered()) co_return Refusal{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
@@ -95,6 +114,14 @@ Flow<Outcome> Enforcement::store_item() {
   }
   if (!labels) co_return bad_labels();
 
+  if (asks_handlers()) {
+    json::Value value = json::Value::object();
+    value.set("namespace", to_json(*labels));
+    const std::string* key = match_.parameter("key");
+    value.set("key", json::Value::string(by_query && key != nullptr ? std::string_view(*key) : body_string("key")));
+    if (const json::Value* item = body_.find("value")) value.set("value", *item);
+    if (auto failure = co_await consult_about(*labels, std::move(value))) co_return *failure;
+  }
   std::size_t put_before = 0;
   if (decision_.namespace_rule) {
     const NamespaceRule& rule = *decision_.namespace_rule;
@@ -143,6 +170,17 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
   if (filtered()) co_return Refusal{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
   auto asked = labels_of(body_.find(prefix_name));
   if (!asked) co_return bad_labels();
+  if (asks_handlers()) {
+    json::Value value = json::Value::object();
+    const json::Value* sent = body_.find(prefix_name);
+    value.set("namespace", sent == nullptr ? json::Value{} : *sent);
+    for (const Field& field : route().body) {
+      if (field.name == prefix_name || field.name == "refresh_ttl") continue;
+      const json::Value* member = body_.find(field.name);
+      value.set(field.name, member == nullptr ? json::Value{} : *member);
+    }
+    if (auto failure = co_await consult_about(*asked, std::move(value))) co_return *failure;
+  }
   if (!decision_.namespace_rule) co_return forward();
   const NamespaceRule& rule = *decision_.namespace_rule;
   Labels prefix = *asked;
@@ -159,7 +197,8 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
   } else if (!starts_with(prefix, rule.labels)) {
     co_return Refusal{Error::namespace_denied};
   }
-  body_.set(prefix_name, to_json(prefix));
+  // The JS server takes an empty prefix of namespaces for a missing one.
+  if (!prefix.empty() || body_.find(prefix_name) != nullptr) body_.set(prefix_name, to_json(prefix));
   has_body_ = true;
 
   const bool items = list_name == "items";

@@ -51,6 +51,7 @@ class ExchangeState final : public Exchange {
   Step next(Time now) override;
   void give(std::uint64_t step_id, BodyResult body, Time now) override;
   void give(std::uint64_t step_id, IncomingResponse reply, Time now) override;
+  void give(std::uint64_t step_id, HandlerResult result, Time now) override;
 #ifdef POSTERN_WASM
   void give(std::uint64_t step_id, SignatureVerdict verdict, Time now) override;
 #endif
@@ -248,6 +249,14 @@ void ExchangeState::give(std::uint64_t step_id, IncomingResponse reply, Time) {
   driver_.give(std::move(reply));
 }
 
+void ExchangeState::give(std::uint64_t step_id, HandlerResult result, Time) {
+  if (driver_.awaited() != Awaited::handled || step_id != awaited_step_) {
+    fault_ = Error::step_mismatch;
+    return;
+  }
+  driver_.give(std::move(result));
+}
+
 #ifdef POSTERN_WASM
 void ExchangeState::give(std::uint64_t step_id, SignatureVerdict verdict, Time) {
   if (driver_.awaited() != Awaited::verdict || step_id != awaited_step_) {
@@ -324,6 +333,12 @@ std::string explain_exchange(GateState& gate, const RequestHead& head, std::stri
     if (refused) outcome.set("code", json::Value::string(name(*answer->error)));
     auto answer_body = json::parse(answer->body);
     if (answer_body && answer_body->find("detail") != nullptr) outcome.set("detail", *answer_body->find("detail"));
+  } else if (const auto* call = std::get_if<CallHandler>(&step.action)) {
+    outcome.set("kind", json::Value::string("handler_asked"));
+    outcome.set("detail",
+                json::Value::string(call->kind == CallHandler::Kind::authenticate
+                                        ? "the program's authenticate handler says who is calling"
+                                        : "the program's handler decides about " + call->resource + ":" + call->action));
   } else {
     // Nobody will carry a fetch: the next request that needs it must be able to.
     if (const auto* fetch = std::get_if<Fetch>(&step.action)) {

@@ -15,9 +15,9 @@ bool is_usable_scalar(const json::Value& value) { return is_scalar(value) && !(v
 
 json::ParseFault fault(const json::Value& at, std::string what) { return {at.offset(), std::move(what)}; }
 
-bool is_usable_operand_literal(const json::Value& value) {
+bool is_usable_operand(const json::Value& value, bool references) {
   if (!is_usable_scalar(value)) return false;
-  return !value.is_string() || !is_user_reference(value.as_string()) || is_known_user_reference(value.as_string());
+  return !references || !value.is_string() || !is_user_reference(value.as_string()) || is_known_user_reference(value.as_string());
 }
 
 }  // namespace
@@ -48,9 +48,21 @@ json::Value user_value(std::string_view reference, const User& user) {
   return value == nullptr ? json::Value{} : *value;
 }
 
-Result<Filter, json::ParseFault> Filter::parse(const json::Value& value) { return parse_object(value, 1); }
+Result<Filter, json::ParseFault> Filter::parse(const json::Value& value) { return parse_object(value, 1, Operands::references); }
 
-Result<Filter, json::ParseFault> Filter::parse_object(const json::Value& value, int depth) {
+Result<Filter, json::ParseFault> Filter::parse_resolved(const json::Value& value) {
+  return parse_object(value, 1, Operands::literals);
+}
+
+Filter Filter::both(Filter one, Filter other) {
+  Filter both;
+  both.op_ = Op::all_of;
+  both.branches_.push_back(std::move(one));
+  both.branches_.push_back(std::move(other));
+  return both;
+}
+
+Result<Filter, json::ParseFault> Filter::parse_object(const json::Value& value, int depth, Operands operands) {
   if (!value.is_object()) return fault(value, "a filter must be an object such as {\"owner\": \"$user.identity\"}");
   if (value.members().empty()) {
     return fault(value, "an empty filter would match everything; write the rule as \"allow\" if that is meant");
@@ -66,7 +78,7 @@ Result<Filter, json::ParseFault> Filter::parse_object(const json::Value& value, 
       Filter branch;
       branch.op_ = member.first == "$and" ? Op::all_of : Op::any_of;
       for (const json::Value& item : member.second.items()) {
-        auto parsed = parse_object(item, depth + 1);
+        auto parsed = parse_object(item, depth + 1, operands);
         if (!parsed) return parsed.error();
         branch.branches_.push_back(std::move(parsed).value());
       }
@@ -74,7 +86,7 @@ Result<Filter, json::ParseFault> Filter::parse_object(const json::Value& value, 
     } else if (is_user_reference(member.first)) {
       return fault(member.second, "unknown operator; the operators are $and, $or, $eq and $contains");
     } else {
-      auto parsed = parse_field(member);
+      auto parsed = parse_field(member, operands);
       if (!parsed) return parsed.error();
       all.branches_.push_back(std::move(parsed).value());
     }
@@ -83,7 +95,8 @@ Result<Filter, json::ParseFault> Filter::parse_object(const json::Value& value, 
   return all;
 }
 
-Result<Filter, json::ParseFault> Filter::parse_field(const json::Member& member) {
+Result<Filter, json::ParseFault> Filter::parse_field(const json::Member& member, Operands operands) {
+  const bool references = operands == Operands::references;
   Filter filter;
   filter.op_ = Op::equal;
   filter.field_ = member.first;
@@ -104,9 +117,9 @@ Result<Filter, json::ParseFault> Filter::parse_field(const json::Member& member)
   if (filter.op_ == Op::contains && operand->is_array()) {
     if (operand->items().empty()) return fault(*operand, "$contains with an empty list would match everything");
     for (const json::Value& item : operand->items()) {
-      if (!is_usable_operand_literal(item)) return fault(item, "expected a non-empty scalar or a $user reference");
+      if (!is_usable_operand(item, references)) return fault(item, "expected a non-empty scalar or a $user reference");
     }
-  } else if (!is_usable_operand_literal(*operand)) {
+  } else if (!is_usable_operand(*operand, references)) {
     return fault(*operand,
                  "expected a non-empty string, a number, true, false, or one of $user.identity, $user.display_name, "
                  "$user.claims.NAME");

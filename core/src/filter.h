@@ -27,6 +27,10 @@ class Filter {
   // Parses a policy's filter object. Operands may be "$user.identity", "$user.display_name" or
   // "$user.claims.NAME[.NAME]"; any other string that starts with "$" is a fault, as is an empty object.
   [[nodiscard]] static Result<Filter, json::ParseFault> parse(const json::Value& value);
+  // A filter that needs no resolving, as a handler returns it: a string that starts with "$" is an operand like any other.
+  [[nodiscard]] static Result<Filter, json::ParseFault> parse_resolved(const json::Value& value);
+  // What both of two resolved filters match.
+  [[nodiscard]] static Filter both(Filter one, Filter other);
 
   // The filter for this user, references replaced. Error policy_denied when an operand is missing,
   // empty or not a scalar (for $contains: a scalar or a list of them).
@@ -58,8 +62,9 @@ class Filter {
   [[nodiscard]] const std::vector<Filter>& branches() const { return branches_; }
 
  private:
-  [[nodiscard]] static Result<Filter, json::ParseFault> parse_object(const json::Value& value, int depth);
-  [[nodiscard]] static Result<Filter, json::ParseFault> parse_field(const json::Member& member);
+  enum class Operands : std::uint8_t { references, literals };
+  [[nodiscard]] static Result<Filter, json::ParseFault> parse_object(const json::Value& value, int depth, Operands operands);
+  [[nodiscard]] static Result<Filter, json::ParseFault> parse_field(const json::Member& member, Operands operands);
   [[nodiscard]] bool collect_equalities(std::vector<std::pair<std::string, json::Value>>& out) const;
 
   Op op_ = Op::all_of;

@@ -26,6 +26,7 @@ enum class Awaited : std::uint8_t {
   body,     // the client's body
   reply,    // the upstream's reply to an inspected Forward
   object,   // the answer to a Fetch of this exchange's own
+  handled,  // a function of the host program
   verdict,  // the host's on a signature (wasm only)
 };
 
@@ -74,6 +75,9 @@ class FlowDriver {
   [[nodiscard]] StepResult<IncomingResponse> object(Fetch fetch) {
     return StepResult<IncomingResponse>(this, std::move(fetch), Awaited::object);
   }
+  [[nodiscard]] StepResult<HandlerResult> handled(CallHandler call) {
+    return StepResult<HandlerResult>(this, std::move(call), Awaited::handled);
+  }
   // A Fetch or Wait of the gate's own: the flow goes on when the host asks again, and looks for itself.
   [[nodiscard]] StepResult<std::monostate> until_asked_again(StepAction action) {
     return StepResult<std::monostate>(this, std::move(action), Awaited::nothing);
@@ -108,6 +112,10 @@ class FlowDriver {
     awaited_ = Awaited::nothing;
     body_ = std::move(body);
   }
+  void give(HandlerResult result) {
+    awaited_ = Awaited::nothing;
+    handled_ = std::move(result);
+  }
 #ifdef POSTERN_WASM
   void give(SignatureVerdict verdict) {
     awaited_ = Awaited::nothing;
@@ -116,6 +124,8 @@ class FlowDriver {
   // Used once: what is asked about next has no verdict yet.
   [[nodiscard]] SignatureVerdict take_verdict() { return std::exchange(verdict_, SignatureVerdict::unable); }
 #endif
+  // Used once: the next function has answered nothing yet.
+  [[nodiscard]] HandlerResult take_handled() { return std::exchange(handled_, HandlerResult{}); }
   [[nodiscard]] IncomingResponse take_reply() { return std::move(reply_); }
   [[nodiscard]] BodyResult take_body() { return std::move(body_); }
 
@@ -126,6 +136,7 @@ class FlowDriver {
   Time now_;
   IncomingResponse reply_;
   BodyResult body_;
+  HandlerResult handled_;
 #ifdef POSTERN_WASM
   SignatureVerdict verdict_ = SignatureVerdict::unable;
 #endif
@@ -141,6 +152,8 @@ T StepResult<T>::await_resume() {
     return driver_->take_reply();
   } else if constexpr (std::is_same_v<T, BodyResult>) {
     return driver_->take_body();
+  } else if constexpr (std::is_same_v<T, HandlerResult>) {
+    return driver_->take_handled();
 #ifdef POSTERN_WASM
   } else if constexpr (std::is_same_v<T, SignatureVerdict>) {
     return driver_->take_verdict();

@@ -16,8 +16,8 @@ Gate::Gate(Gate&&) noexcept = default;
 Gate& Gate::operator=(Gate&&) noexcept = default;
 Gate::~Gate() = default;
 
-Result<Gate, ConfigError> Gate::create(std::string_view config, const Environment& environment) {
-  auto settings = parse_settings(config, environment);
+Result<Gate, ConfigError> Gate::create(std::string_view config, const Environment& environment, HostHandlers handlers) {
+  auto settings = parse_settings(config, environment, handlers);
   if (!settings) return settings.error();
   return Gate(std::make_unique<GateState>(std::move(settings).value()));
 }
@@ -188,8 +188,9 @@ struct Question {
 
 ConfigError argument_fault(std::string path, std::string message) { return {0, 0, std::move(path), std::move(message)}; }
 
-Result<Question, ConfigError> parse_question(std::string_view user_text, std::string_view resource_name,
+Result<Question, ConfigError> parse_question(const Settings& settings, std::string_view user_text, std::string_view resource_name,
                                              std::string_view action_name) {
+  if (settings.handlers.on) return argument_fault("resource", "is decided by the program's own handlers: ask them");
   const auto parsed = json::parse(user_text);
   if (!parsed) return argument_fault("user", "is not JSON: " + parsed.error().what);
   const auto user = parse_user(parsed.value());
@@ -209,7 +210,7 @@ Result<Question, ConfigError> parse_question(std::string_view user_text, std::st
 
 Result<std::string, ConfigError> Gate::filter_for(std::string_view user, std::string_view resource, std::string_view action,
                                                   const FilterForm& form) const {
-  const auto question = parse_question(user, resource, action);
+  const auto question = parse_question(state_->settings, user, resource, action);
   if (!question) return question.error();
   const auto decision = state_->settings.policy.decide(question->user, question->resource, question->action);
   Reach reach = Reach::always_denied;
@@ -222,7 +223,7 @@ Result<std::string, ConfigError> Gate::filter_for(std::string_view user, std::st
 
 Result<bool, ConfigError> Gate::filter_matches(std::string_view user, std::string_view resource, std::string_view action,
                                                std::string_view metadata) const {
-  const auto question = parse_question(user, resource, action);
+  const auto question = parse_question(state_->settings, user, resource, action);
   if (!question) return question.error();
   const auto decision = state_->settings.policy.decide(question->user, question->resource, question->action);
   if (!decision) return false;

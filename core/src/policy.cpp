@@ -287,6 +287,15 @@ Policy Policy::owner_default() {
   return parse(text.value()).value();
 }
 
+Policy Policy::open() {
+  Policy policy;
+  Rule rule;
+  rule.key = "*";
+  rule.allowed = true;
+  policy.rules_.push_back(std::move(rule));
+  return policy;
+}
+
 const Rule* Policy::find_rule(std::string_view resource, std::string_view action) const {
   // How specific a rule's key is for this request, or 0 when it is not for it.
   const auto rank = [&](std::string_view key) {

@@ -84,6 +84,9 @@ class Policy {
   // first label. Those assistants that the server made from its graphs are everyone's to see and run.
   [[nodiscard]] static Policy owner_default();
 
+  // Everything, for everybody who is known: where functions of the host program decide instead.
+  [[nodiscard]] static Policy open();
+
   // For a person, at start: a resource that is filtered for some actions and open for others, which is rarely meant.
   [[nodiscard]] std::vector<std::string> warnings() const;
 

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "postern/error.h"
+#include "postern/request.h"
 
 namespace postern {
 
@@ -16,6 +18,8 @@ struct Refusal {
   std::string allow = {};                // the methods that are accepted, for method_not_allowed
   std::int64_t retry_after_seconds = 1;  // sent with 503
   std::string scope = {};                // the scopes that are missing, for scope_insufficient (RFC 6750 section 3.1)
+  int status = 0;                        // a handler's own instead of the error's; 0: the error's
+  std::vector<Header> headers = {};      // a handler's, for the client
 };
 
 // `text` in quotes when it is short and plain enough to be repeated in an error, else "(unprintable)".

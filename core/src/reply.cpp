@@ -44,7 +44,7 @@ std::string lower_case(std::string_view text) {
 
 Respond refusal_reply(const Refusal& refusal) {
   Respond out;
-  out.status = http_status(refusal.error);
+  out.status = refusal.status != 0 ? refusal.status : http_status(refusal.error);
   out.error = refusal.error;
   out.headers.push_back({"content-type", "application/json"});
   out.headers.push_back({"cache-control", "no-store"});
@@ -56,6 +56,13 @@ Respond refusal_reply(const Refusal& refusal) {
   }
   if (out.status == 503) out.headers.push_back({"retry-after", std::to_string(refusal.retry_after_seconds)});
   if (!refusal.allow.empty()) out.headers.push_back({"allow", refusal.allow});
+  for (const Header& header : refusal.headers) {
+    std::string name = lower_case(header.name);
+    if (is_one_of(name, hop_by_hop_headers) || is_dropped_reply_header(name) || name == "content-type") continue;
+    // A handler's own challenge or date stands in the place of the usual one.
+    std::erase_if(out.headers, [&](const Header& usual) { return usual.name == name && name != "set-cookie"; });
+    out.headers.push_back({std::move(name), header.value});
+  }
   out.body = "{\"detail\":";
   json::write_string(out.body, refusal.detail.empty() ? sentence(refusal.error) : std::string_view(refusal.detail));
   out.body += ",\"code\":";

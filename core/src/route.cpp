@@ -490,6 +490,7 @@ std::optional<Refusal> rebuild_query(std::string_view query, RouteMatch& match) 
     const auto value = decode_query_word(encoded);
     if (!value || !fits(row->kind, *value)) return query_refusal(key, "has a value of the wrong form");
     add_query(match, row->name, *value);
+    if (row->kind == QueryKind::word) match.parameters.emplace_back(row->name, *value);
   }
   return std::nullopt;
 }

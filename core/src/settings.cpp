@@ -354,7 +354,7 @@ Fault parse_top(const Object& top, const Environment& environment, Settings& out
           top.unknown_keys({"$schema", "issuers", "credentials", "cookie", "shared_identities", "denylist", "resource",
                             "upstream", "policy", "limits", "verifier", "token_cache", "cors", "user_writable_claims_allowed"}))
     return fault;
-  if (auto fault = parse_credentials(top, environment, out.issuers, out.credentials, out.warnings)) return fault;
+  if (auto fault = parse_credentials(top, environment, out.handlers, out.issuers, out.credentials, out.warnings)) return fault;
   if (auto fault = parse_resource(top, out.issuers, out.credentials, out.resource, out.warnings)) return fault;
   if (auto fault = parse_upstream(top, environment, out)) return fault;
   for (const CredentialSource& source : out.credentials.chain) {
@@ -388,7 +388,7 @@ Fault parse_top(const Object& top, const Environment& environment, Settings& out
     out.policy = std::move(parsed).value();
     for (std::string& warning : out.policy.warnings()) out.warnings.push_back(std::move(warning));
   } else {
-    out.policy = Policy::owner_default();
+    out.policy = out.handlers.on ? Policy::open() : Policy::owner_default();
   }
   return check_custom_rules(top, out);
 }
@@ -422,11 +422,12 @@ std::string ConfigError::text() const {
   return out + message;
 }
 
-Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment) {
+Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment, HostHandlers handlers) {
   auto parsed = json::parse(text, {}, json::Comments::skip);
   if (!parsed) return config_error(text, parsed.error());
   if (!parsed->is_object()) return config_error(text, {0, "the configuration must be a JSON object"});
   Settings settings;
+  settings.handlers = handlers;
   if (auto fault = parse_top(Object(parsed.value(), ""), environment, settings)) return config_error(text, *fault);
   return settings;
 }

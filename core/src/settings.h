@@ -67,6 +67,7 @@ struct TokenCacheSettings {
 };
 
 struct Settings {
+  HostHandlers handlers;
   std::vector<IssuerSettings> issuers;
   CredentialSettings credentials;
   Denylist denylist;
@@ -85,6 +86,7 @@ struct Settings {
 // A denylist of its own: the value of the configuration's `denylist`.
 [[nodiscard]] Result<Denylist, ConfigError> parse_denylist(std::string_view text);
 
-[[nodiscard]] Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment);
+[[nodiscard]] Result<Settings, ConfigError> parse_settings(std::string_view text, const Environment& environment,
+                                                           HostHandlers handlers = {});
 
 }  // namespace postern

@@ -62,7 +62,7 @@ const child = spawn(process.execPath, [cli, "dev", "--no-browser", "--no-reload"
     LANGSMITH_TRACING: "false",
     LANGCHAIN_TRACING_V2: "false",
     AGENT_WORD_DELAY_MS: process.env.AGENT_WORD_DELAY_MS ?? "40",
-    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("POSTERN_ASSERTION_"))),
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(POSTERN_ASSERTION|SUPABASE)_/.test(name))),
   },
 });
 

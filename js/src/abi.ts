@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 5;
+export const abiVersion = 6;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -17,6 +17,8 @@ export type Verdict = keyof typeof verdicts;
 
 /** What a call of wasm/setup.cpp or verify.cpp returns. */
 export const answers = { unknown: 0, given: 1, fault: 2 } as const;
+
+export const handlerStates = { answered: 1, refused: 2, failed: 3, timedOut: 4 } as const;
 
 export const outcomes = { done: 0, handleUnknown: 1, inputMalformed: 2 } as const;
 
@@ -112,8 +114,32 @@ export interface VerifySignature {
   input: Uint8Array<ArrayBuffer>;
   signature: Uint8Array<ArrayBuffer>;
 }
+/** A question to a function of the program. */
+export interface CallHandler {
+  kind: "callHandler";
+  stepId: bigint;
+  handler: "authenticate" | "on";
+  /** This and what follows: for `on`. */
+  resource: string;
+  action: string;
+  /** JSON. */
+  user: string;
+  /** JSON. */
+  value: string;
+}
+/** What became of it: `HandlerResult` of core/include/postern/step.h. */
+export interface HandlerResult {
+  state: keyof typeof handlerStates;
+  status?: number;
+  /** JSON. */
+  answer?: string;
+  /** JSON. */
+  changes?: string;
+  message?: string;
+  headers?: HeaderList;
+}
 /** What the host does next: core/include/postern/step.h. */
-export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated | VerifySignature;
+export type Step = ReadBody | Fetch | Wait | Forward | Respond | Authenticated | VerifySignature | CallHandler;
 
 /** Work that belongs to no request. */
 export interface Due { nextAtMs: number; fetches: Fetch[] }
@@ -312,6 +338,15 @@ export function readStep(memory: Memory, ledger: number): Step {
         input: reader.body(),
         signature: reader.body(),
       };
+    case 8:
+      return {
+        kind: "callHandler", stepId,
+        handler: reader.word() === 0 ? "authenticate" : "on",
+        resource: reader.text(),
+        action: reader.text(),
+        user: reader.text(),
+        value: reader.text(),
+      };
     default:
       throw new Error(`the core asks for a step of unknown kind ${kind}`);
   }
@@ -395,6 +430,14 @@ export function writeResponse(room: Room, response: IncomingResponse): Written {
   const strings: string[] = [];
   putHeaders(response.headers, words, at, strings);
   return write(room, words, at, strings, response.body);
+}
+
+export function writeHandled(room: Room, result: HandlerResult): Written {
+  const strings = [result.answer ?? "", result.changes ?? "", result.message ?? ""];
+  const words = [handlerStates[result.state], result.status ?? 0, ...strings.map((text) => text.length)];
+  const at = [2, 3, 4];
+  putHeaders(result.headers ?? [], words, at, strings);
+  return write(room, words, at, strings);
 }
 
 /** A short text and nothing else; how many bytes it has, or 0 where it is too long to be a credential. */

@@ -8,10 +8,15 @@ export type {
 export type {
   CerbosOperand, CerbosPlan, FilterAction, FilterFor, FilterForm, FilterResource, HostUser, LangGraphFilter, SqlCondition,
 } from "./filter.js";
+export { HTTPException } from "./handlers.js";
+export type {
+  AuthenticatedAs, HandlerKey, HandlerQuestion, Handlers, HandlerUser, HandlerVerdict, LangGraphAuth,
+} from "./handlers.js";
 export { AuthError, ConfigError } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
 export type {
-  ApiKeys, Credential, Denied, Handover, IntrospectionCheck, JwtCredential, KnownUser, OnlineCheck, StaticTokens, SupabaseCheck,
+  ApiKeys, Credential, Denied, Handover, HandlerCredential, IntrospectionCheck, JwtCredential, KnownUser, OnlineCheck, StaticTokens,
+  SupabaseCheck,
 } from "./config.js";
 export type {
   Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, PresetName, Rule, RuleKey,

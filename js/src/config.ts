@@ -146,7 +146,13 @@ export interface IntrospectionCheck extends OnlineCheck {
   any_audience?: boolean;
 }
 
-export type Credential = JwtCredential | StaticTokens | ApiKeys | SupabaseCheck | IntrospectionCheck;
+/** The program's `authenticate` handler; the last of the list. */
+export interface HandlerCredential {
+  kind: "handler";
+  identity_prefix?: string;
+}
+
+export type Credential = JwtCredential | StaticTokens | ApiKeys | SupabaseCheck | IntrospectionCheck | HandlerCredential;
 
 /** A credential that is no longer good, by its names. */
 export type Denied =

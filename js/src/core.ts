@@ -4,8 +4,8 @@
 // made, with the next epoch, and every exchange of the old one ends in 500 (invariant handles).
 import {
   abiVersion, answers, bodyStates, Memory, outcomes, purposes, readDue, Reader, readRecalledSerial, readRefusal, readStep, writeBody,
-  writeHead, writeQuestion, writeResponse, writeText, writeTexts,
-  verdicts, type BodyState, type Due, type IncomingResponse, type Purpose, type Room, type Step, type User, type Verdict, type Written,
+  writeHandled, writeHead, writeQuestion, writeResponse, writeText, writeTexts,
+  verdicts, type BodyState, type Due, type HandlerResult, type IncomingResponse, type Purpose, type Room, type Step, type User, type Verdict, type Written,
 } from "./abi.js";
 import type { Exports } from "./exports.js";
 import { webCryptoVerifier, type HostVerifier } from "./verifier.js";
@@ -69,6 +69,9 @@ export interface ArgumentFault { line: number; column: number; path: string; mes
 /** What a call gives, or why it cannot. */
 export type Made<T> = (T & { error?: undefined }) | { error: ArgumentFault };
 
+/** Which functions the program brings. */
+export interface HandlerKinds { readonly authenticate?: boolean; readonly on?: boolean }
+
 export class Core {
   /** True from the first throw out of the instance on. */
   dead = false;
@@ -106,11 +109,14 @@ export class Core {
     return this.#memory.size;
   }
 
-  /** `environment`: names and values in turn. */
-  createGate(config: string, environment: string[]): Made<{ handle: number; upstreamUrl: string; warnings: string[] }> {
+  /** `environment`: names and values in turn. `handlers`: which the program brings. */
+  createGate(
+    config: string, environment: string[], handlers: HandlerKinds = {},
+  ): Made<{ handle: number; upstreamUrl: string; warnings: string[] }> {
     return this.#call(() => {
       const { words, textBytes } = writeTexts(this.#room, [config, ...environment]);
-      return this.#made(this.#exports.postern_create_gate(words, textBytes), (reader) => ({
+      const flags = (handlers.authenticate === true ? 1 : 0) | (handlers.on === true ? 2 : 0);
+      return this.#made(this.#exports.postern_create_gate(words, textBytes, flags), (reader) => ({
         handle: reader.word(), upstreamUrl: reader.text(), warnings: reader.texts(),
       }));
     });
@@ -267,6 +273,13 @@ export class Core {
 
   giveVerdict(exchange: number, stepId: bigint, verdict: Verdict, now: number): void {
     this.#call(() => this.#check(this.#exports.postern_give_verdict(exchange, stepId, verdicts[verdict], now)));
+  }
+
+  giveHandled(exchange: number, stepId: bigint, result: HandlerResult, now: number): void {
+    this.#call(() => {
+      const { words, textBytes } = writeHandled(this.#room, result);
+      this.#check(this.#exports.postern_give_handled(exchange, stepId, words, textBytes, now));
+    });
   }
 
   fail(exchange: number, stepId: bigint): void {

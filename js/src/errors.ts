@@ -10,14 +10,15 @@ export type ErrorCode =
   | "issuer_mismatch" | "audience_mismatch" | "token_expired" | "token_not_yet_valid"
   | "token_issued_in_future" | "token_kind_not_allowed" | "claim_mismatch" | "identity_malformed"
   | "method_not_allowed" | "target_malformed" | "route_unknown" | "route_denied" | "policy_denied"
-  | "scope_insufficient" | "query_not_accepted" | "body_malformed" | "body_too_large"
+  | "handler_denied" | "scope_insufficient" | "query_not_accepted" | "body_malformed" | "body_too_large"
   | "body_encoding_unsupported" | "field_not_accepted" | "field_malformed" | "assistant_not_allowed"
   | "filter_not_enforceable" | "search_not_enforceable" | "namespace_denied" | "object_unknown"
   | "object_exists" | "copy_source_unknown" | "upstream_failed" | "upstream_timeout" | "reply_too_large"
-  | "gate_overloaded" | "step_mismatch" | "host_failed";
+  | "gate_overloaded" | "handler_failed" | "handler_timeout" | "step_mismatch" | "host_failed";
 
 /** The answers a host gives without the core: the upstream is gone, or the instance is. */
 export const hostErrors = {
+  body_too_large: [413, "the body is larger than the limit"],
   upstream_failed: [502, "the upstream did not give a usable answer"],
   upstream_timeout: [504, "the upstream did not answer in time"],
   authority_unavailable: [503, "the authority that knows the token cannot be asked"],

@@ -13,6 +13,7 @@ export interface Exports {
   postern_give_reply(
     exchange: number, stepId: bigint, words: number, textBytes: number, bodyBytes: number, now: number,
   ): number;
+  postern_give_handled(exchange: number, stepId: bigint, words: number, textBytes: number, now: number): number;
   postern_give_verdict(exchange: number, stepId: bigint, verdict: number, now: number): number;
   postern_fail(exchange: number, stepId: bigint): number;
   postern_give_fetch(
@@ -23,7 +24,7 @@ export interface Exports {
 
   // wasm/setup.cpp and verify.cpp: an Answer, unless their comments say otherwise.
   postern_errors(): number;
-  postern_create_gate(words: number, textBytes: number): number;
+  postern_create_gate(words: number, textBytes: number, handlers: number): number;
   postern_environment_names(): number;
   postern_environment_config(words: number, textBytes: number): number;
   postern_close_gate(gate: number): void;

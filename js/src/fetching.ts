@@ -23,7 +23,7 @@ const idleLimitMs = 30_000;
 // And a sender this slow is not sending: the native server has the same rule.
 const bytesPerSecondMin = 240;
 
-class Stalled extends Error {
+export class Stalled extends Error {
   override name = "Stalled";
 }
 

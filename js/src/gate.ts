@@ -3,15 +3,16 @@
 // The loop decides nothing. It carries out what the core asks for and gives back what came of it; where it
 // cannot, the answer is 500 and nothing is forwarded (invariant fail-closed).
 import {
-  bodyBytesMax, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type VerifySignature, type Wait,
+  bodyBytesMax, type CallHandler, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type VerifySignature, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
 import { Core, CoreRefused, CoreTrapped, currentCore, verifierOfRuntime, type UserTable } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
+import { HandlerSet, type Handlers } from "./handlers.js";
 import { ToolsGate } from "./tools.js";
 import { HostVerification, type HostVerifier } from "./verifier.js";
-import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction } from "./fetching.js";
+import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction, type Whole } from "./fetching.js";
 
 export type { User };
 
@@ -51,7 +52,7 @@ export interface DenylistSource {
   intervalSeconds?: number;
 }
 
-export interface GateOptions {
+export interface GateOptions extends Handlers {
   /** What `"$NAME"` in a secret field stands for. Only names the configuration mentions are read. */
   env?: Readonly<Record<string, unknown>>;
   /** How requests are sent. Default: the global `fetch`. */
@@ -112,7 +113,7 @@ export interface Explanation {
   outcome:
     | { kind: "forward"; method: string; url: string; body: string; reply: string }
     | { kind: "refuse"; status: number; code?: ErrorCode; detail?: string }
-    | { kind: "keys_needed"; detail?: string };
+    | { kind: "keys_needed" | "handler_asked"; detail?: string };
 }
 
 // A quarter of the smallest host (128 MB): bodies are held as bytes and, while judged, as a tree.
@@ -181,6 +182,11 @@ class DenylistUnread extends Error {
   override name = "DenylistUnread";
 }
 
+/** The body is longer than an authenticate handler is to get. */
+class BodyTooLarge extends Error {
+  override name = "BodyTooLarge";
+}
+
 /** More bytes are held than the gate may hold. */
 class Overloaded extends Error {
   override name = "Overloaded";
@@ -210,6 +216,7 @@ export class Gate {
   readonly #fetch: FetchFunction;
   readonly #now: () => number;
   readonly #options: GateOptions;
+  readonly #handlers: HandlerSet;
   #keyStore: KeyStore | undefined;
   #seat: Seat;
   #closed = false;
@@ -224,11 +231,13 @@ export class Gate {
 
   private constructor(
     seat: Seat, config: string, environment: string[], upstreamUrl: string, warnings: string[], options: GateOptions,
+    handlers: HandlerSet,
   ) {
+    this.#handlers = handlers;
     this.#seat = seat;
     this.#config = config;
     this.#environment = environment;
-    this.#tools = new ToolsGate(config, environment);
+    this.#tools = new ToolsGate(config, environment, handlers.kinds);
     this.#options = options;
     this.#keyStore = options.keyStore;
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
@@ -241,21 +250,28 @@ export class Gate {
   /**
    * Makes a gate from its configuration: an object, or the text of a file (JSON with comments).
    *
-   * Reads no clock and needs no network, so it may run at a worker's global scope.
+   * Reads no clock and needs no network, so it may run at a worker's global scope. Handlers of the program's own (docs/handlers.md)
+   * stand beside the configuration's keys, or among the options.
    *
    * @throws {ConfigError} when the configuration cannot be used; it says where and how to mend it.
    */
-  static async create(config: GateConfig | string, options: GateOptions = {}): Promise<Gate> {
-    const text = typeof config === "string" ? config : JSON.stringify(config);
+  static async create(config: (GateConfig & Handlers) | string, options: GateOptions = {}): Promise<Gate> {
+    const named: Handlers = typeof config === "string" ? {} : config;
+    const { authenticate = named.authenticate, on = named.on, auth = named.auth, strict = named.strict } = options;
+    const handlers = new HandlerSet(
+      { authenticate, on, auth, strict, handlers: options.handlers ?? named.handlers } as Handlers, (warning) => warn(warning, options),
+    );
+    const text = typeof config === "string" ? config : JSON.stringify(withoutHandlers(config));
     const environment = mentionedVariables(text, options.env ?? {});
     const core = await currentCore();
-    const made = core.createGate(text, environment);
+    const made = core.createGate(text, environment, handlers.kinds);
     if (made.error !== undefined) {
       // A place in a text the caller has never seen would mislead.
       throw new ConfigError(typeof config === "string" ? made.error : { ...made.error, line: 0, column: 0 });
     }
-    for (const warning of made.warnings) warn(warning, options);
-    return new Gate(newSeat(core, made.handle), text, environment, made.upstreamUrl, made.warnings, options);
+    const warnings = [...made.warnings, ...handlers.warnings];
+    for (const warning of warnings) warn(warning, options);
+    return new Gate(newSeat(core, made.handle), text, environment, made.upstreamUrl, warnings, options, handlers);
   }
 
   /**
@@ -332,6 +348,10 @@ export class Gate {
             break;
           case "verifySignature":
             await this.#verify(seat, exchange, step);
+            break;
+          case "callHandler":
+            // The program goes on with the request: its body stays whole.
+            await this.#callHandler(seat, exchange, step, request, () => this.#handlerBody(request.clone(), unlimited));
             break;
           case "authenticated":
             if (step.cacheSerial !== 0) seat.users[step.cacheSlot] = { serial: step.cacheSerial, user: step.user };
@@ -437,6 +457,28 @@ export class Gate {
     core.giveVerdict(exchange, step.stepId, verdict, this.#now());
   }
 
+  /** Asks a function of the program's, and tells the core what came of it. */
+  async #callHandler(
+    seat: Seat, exchange: number, step: CallHandler, request: Request, body: () => Promise<Uint8Array<ArrayBuffer> | undefined>,
+  ): Promise<void> {
+    const bytes = step.handler === "authenticate" ? await body() : undefined;
+    const result = await this.#handlers.call(step, () => new Request(request.url, {
+      method: request.method, headers: new Headers(request.headers), ...(bytes !== undefined && { body: bytes }),
+    }));
+    if (signalOf(request).aborted) throw new ClientLeft();
+    seat.core.giveHandled(exchange, step.stepId, result, this.#now());
+  }
+
+  /** The body for an authenticate handler; nothing where it is not to get any, or there is none. */
+  async #handlerBody(request: Request, budget: Budget): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { bodyBytesMax: most } = this.#handlers;
+    if (most === 0 || request.body === null) return undefined;
+    const body = await readBody(request, most, budget);
+    if (body.state === "whole") return body.bytes as Uint8Array<ArrayBuffer>;
+    if (body.state === "overLimit") throw new BodyTooLarge();
+    throw body.state === "overBudget" ? new Overloaded() : new Error("the body could not be read");
+  }
+
   /** A gate that was just made in this instance. */
   #setUp(seat: Seat): void {
     const named = this.#options.verifier ?? "host";
@@ -456,7 +498,7 @@ export class Gate {
     if (!this.#seat.core.dead) return this.#seat;
     const core = await currentCore();
     if (this.#seat.core.dead) {
-      const made = core.createGate(this.#config, this.#environment);
+      const made = core.createGate(this.#config, this.#environment, this.#handlers.kinds);
       if (made.error !== undefined) throw new ConfigError(made.error);
       this.#seat = newSeat(core, made.handle);
       this.#setUp(this.#seat);
@@ -473,6 +515,7 @@ export class Gate {
     if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
     const { budget, release } = this.#budget();
     let exchange = 0;
+    let read: Uint8Array<ArrayBuffer> | undefined;  // the body, where an authenticate handler got it
     try {
       seedOnce(seat);
       exchange = core.open(seat.handle, "handle", request.method, targetOf(request.url), request.headers, this.#now());
@@ -480,7 +523,9 @@ export class Gate {
         const step: Step = core.next(exchange, this.#now());
         switch (step.kind) {
           case "readBody": {
-            const body = await readBody(request, Math.min(step.bytesMax, bodyBytesMax), budget);
+            const most = Math.min(step.bytesMax, bodyBytesMax);
+            const body: Whole = read === undefined ? await readBody(request, most, budget)
+              : read.length > most ? { state: "overLimit" } : { state: "whole", bytes: read };
             if (body.state === "overBudget") throw new Overloaded();
             core.giveBody(
               exchange, step.stepId, body.state === "stalled" ? "failed" : body.state,
@@ -496,6 +541,9 @@ export class Gate {
             break;
           case "verifySignature":
             await this.#verify(seat, exchange, step);
+            break;
+          case "callHandler":
+            await this.#callHandler(seat, exchange, step, request, async () => (read = await this.#handlerBody(request, budget)));
             break;
           case "forward": {
             if (step.reply === "pass") {
@@ -841,6 +889,12 @@ function targetOf(url: string): string {
   return fragment === -1 ? url.slice(path) : url.slice(path, fragment);
 }
 
+/** The configuration alone. */
+function withoutHandlers(config: GateConfig & Handlers): GateConfig {
+  const { authenticate: _who, on: _on, auth: _auth, strict: _strict, handlers: _handlers, ...rest } = config;
+  return rest;
+}
+
 /** The variables that the text names as "$NAME", flat: what it does not name does not enter the core. */
 function mentionedVariables(text: string, env: Readonly<Record<string, unknown>>): string[] {
   const list: string[] = [];
@@ -891,7 +945,8 @@ function authError(core: Core, step: Respond): AuthError {
   );
 }
 
-function codeOf(fault: unknown): "authority_unavailable" | "gate_overloaded" | "host_failed" {
+function codeOf(fault: unknown): "authority_unavailable" | "body_too_large" | "gate_overloaded" | "host_failed" {
+  if (fault instanceof BodyTooLarge) return "body_too_large";
   if (fault instanceof DenylistUnread) return "authority_unavailable";
   const overloaded = fault instanceof Overloaded || (fault instanceof CoreRefused && fault.code === "gate_overloaded");
   return overloaded ? "gate_overloaded" : "host_failed";

@@ -4,7 +4,7 @@
 export interface ArgumentFault { line: number; column: number; path: string; message: string }
 
 export interface ToolsGlue {
-  createGate(config: string, environment: string[]): { handle: number } | { error: ArgumentFault };
+  createGate(config: string, environment: string[], authenticate: boolean, on: boolean): { handle: number } | { error: ArgumentFault };
   closeGate(gate: number): void;
   importKeys(gate: number, text: string, now: number): number;
   setDenylist(gate: number, text: string): { entries: number } | { error: ArgumentFault };

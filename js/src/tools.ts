@@ -1,6 +1,7 @@
 // The tools: what developers, tests and backends ask, in a wasm of their own, which is loaded when it is first asked.
 //
 // Their gates are made of the same configuration as the one that judges requests, and judge nothing.
+import { type HandlerKinds } from "./core.js";
 import { ConfigError } from "./errors.js";
 import type createGlue from "./tools-glue.js";
 import type { ArgumentFault, ToolsGlue } from "./tools-glue.js";
@@ -59,14 +60,16 @@ export async function currentTools(): Promise<Tools> {
 export class ToolsGate {
   #seat: { tools: Tools; handle: number } | undefined;
   #closed = false;
-  constructor(readonly config: string, readonly environment: string[]) {}
+  constructor(readonly config: string, readonly environment: string[], readonly handlers: HandlerKinds = {}) {}
 
   /** What `question` gives; it gets the handle of this gate in the tools' instance. */
   async ask<T extends object>(question: (glue: ToolsGlue, handle: number) => T | { error: ArgumentFault }): Promise<T> {
     const tools = await currentTools();
     if (this.#closed) throw new Error("the gate is closed");
     if (this.#seat?.tools !== tools) {
-      this.#seat = { tools, handle: tools.call((glue) => glue.createGate(this.config, this.environment)).handle };
+      const { authenticate = false, on = false } = this.handlers;
+      const { handle } = tools.call((glue) => glue.createGate(this.config, this.environment, authenticate, on));
+      this.#seat = { tools, handle };
     }
     const { handle } = this.#seat;
     return tools.call((glue) => question(glue, handle));

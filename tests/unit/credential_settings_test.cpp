@@ -20,7 +20,7 @@ Parsed settings_of(const std::string& members, const Environment& environment = 
   if (!top) return {{}, "the test's own JSON: " + top.error().what};
   std::vector<IssuerSettings> issuers;
   std::vector<std::string> warnings;
-  if (auto fault = parse_credentials(Object(top.value(), ""), environment, issuers, out.credentials, warnings))
+  if (auto fault = parse_credentials(Object(top.value(), ""), environment, {}, issuers, out.credentials, warnings))
     out.fault = fault->what;
   return out;
 }

@@ -53,6 +53,7 @@ namespace postern {
   X(route_unknown, 404, "no such route")                                                        \
   X(route_denied, 403, "this route is not open through the gate")                               \
   X(policy_denied, 403, "the policy does not allow this")                                       \
+  X(handler_denied, 403, "a handler of the gate's program does not allow this")                 \
   X(scope_insufficient, 403, "the token's scopes do not suffice for this")                      \
   X(query_not_accepted, 400, "a query parameter is not accepted on this route")                 \
   X(body_malformed, 400, "the body is not strict JSON of the expected shape")                   \
@@ -73,6 +74,8 @@ namespace postern {
   X(upstream_timeout, 504, "the upstream did not answer in time")                               \
   X(reply_too_large, 502, "the upstream's reply is larger than can be inspected")               \
   X(gate_overloaded, 503, "too many requests are open")                                         \
+  X(handler_failed, 500, "a handler of the gate's program did not give a usable answer")        \
+  X(handler_timeout, 503, "a handler of the gate's program did not answer in time")             \
   X(step_mismatch, 500, "the host answered another step than it was given")                     \
   X(host_failed, 500, "the host could not carry out a step")
 

@@ -49,6 +49,9 @@ class Exchange {
   virtual void give(std::uint64_t step_id, BodyResult body, Time now) = 0;
   virtual void give(std::uint64_t step_id, IncomingResponse reply, Time now) = 0;
 
+  // For a CallHandler, as soon as the function has answered.
+  virtual void give(std::uint64_t step_id, HandlerResult result, Time now) = 0;
+
 #ifdef POSTERN_WASM
   // For a VerifySignature.
   virtual void give(std::uint64_t step_id, SignatureVerdict verdict, Time now) = 0;
@@ -68,7 +71,10 @@ class Gate {
  public:
   // `config` is JSON with comments (docs/configuration.md). `environment` resolves "$NAME" in secret
   // fields. Errors name line, column, what is wrong and how to mend it.
-  [[nodiscard]] static Result<Gate, ConfigError> create(std::string_view config, const Environment& environment = {});
+  // `handlers`: what the host program answers CallHandler steps with; without any there is no such step. With `on` handlers and
+  // no `policy` the handlers decide alone.
+  [[nodiscard]] static Result<Gate, ConfigError> create(std::string_view config, const Environment& environment = {},
+                                                        HostHandlers handlers = {});
 
   Gate(Gate&&) noexcept;
   Gate& operator=(Gate&&) noexcept;

@@ -80,6 +80,36 @@ struct Authenticated {
   std::uint32_t cache_serial = 0;
 };
 
+// Call a function of the host program (Gate::create's HostHandlers) and give what became of it: Exchange::give(step_id,
+// HandlerResult). It may take its time; the host bounds it.
+struct CallHandler {
+  enum class Kind : std::uint8_t {
+    authenticate,  // who sends the request that the exchange was opened with? The members below are empty
+    on,            // may this user do that?
+  };
+  Kind kind = Kind::authenticate;
+  std::string resource;  // LangGraph's words: threads, assistants, crons, store; or a configured route's
+  std::string action;
+  std::string user;   // a JSON object in LangGraph's shape: identity, display_name, is_authenticated, permissions, fields, claims
+  std::string value;  // a JSON object in LangGraph's shape for this event; null stands for what the client has not sent
+};
+
+// What became of a CallHandler. Anything but `answered`, and any text that is not of the shape asked for, ends the exchange.
+struct HandlerResult {
+  enum class State : std::uint8_t { answered, refused, failed, timed_out };
+  State state = State::failed;
+  // answered. authenticate: a JSON object as Gate::filter_for takes it, {identity, display_name?, permissions?, fields?}.
+  // on: true, false, or a filter in LangGraph's words, whose operands are literals.
+  std::string answer;
+  // answered, on: a JSON object of what the function changed in `value`; "" for nothing. `metadata`: its changed members, null
+  // for those that were removed. `namespace` (store): the labels. Nothing else may change.
+  std::string changes;
+  // refused, as by LangGraph's HTTPException. The headers go to the client, except those that frame the answer.
+  int status = 0;  // 400 to 599; 0: the usual one
+  std::string message;
+  std::vector<Header> headers;
+};
+
 #ifdef POSTERN_WASM
 // Verify a signature: where the host program has named a verifier of its own (Gate::use_host_verifier). The answer goes to
 // Exchange::give(step_id, SignatureVerdict). There is no such step natively (invariant no-unverified).
@@ -100,9 +130,9 @@ enum class SignatureVerdict : std::uint8_t {
 struct Step {
   std::uint64_t step_id = 0;
 #ifdef POSTERN_WASM
-  std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated, VerifySignature> action;
+  std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated, CallHandler, VerifySignature> action;
 #else
-  std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated> action;
+  std::variant<ReadBody, Fetch, Wait, Forward, Respond, Authenticated, CallHandler> action;
 #endif
 };
 

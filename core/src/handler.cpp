@@ -1,0 +1,54 @@
+#include "handler.h"
+
+#include <algorithm>
+
+namespace postern {
+namespace {
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+}  // namespace
+
+Refusal handler_fault(std::string_view what) {
+  return Refusal{Error::handler_failed, std::string(sentence(Error::handler_failed)) + ": " + std::string(what)};
+}
+
+std::optional<Refusal> handler_refusal(const HandlerResult& result, Error denied) {
+  switch (result.state) {
+    case HandlerResult::State::answered:
+      return std::nullopt;
+    case HandlerResult::State::timed_out:
+      return Refusal{Error::handler_timeout};
+    case HandlerResult::State::refused: {
+      if (result.status != 0 && (result.status < 400 || result.status > 599)) return handler_fault("its status is no refusal");
+      Refusal refusal{denied, result.message};
+      refusal.status = result.status;
+      for (const Header& header : result.headers) {
+        if (header.name.empty() || has_control(header.name) || has_control(header.value))
+          return handler_fault("a header that it gives is none");
+        refusal.headers.push_back(header);
+      }
+      return refusal;
+    }
+    case HandlerResult::State::failed:
+      break;
+  }
+  return Refusal{Error::handler_failed};
+}
+
+Result<User, Refusal> handler_user(const HandlerResult& result, std::string_view identity_prefix) {
+  if (auto refusal = handler_refusal(result, Error::credential_refused)) return *std::move(refusal);
+  const auto parsed = json::parse(result.answer);
+  if (!parsed) return handler_fault("it is no user");
+  auto user = parse_user(parsed.value());
+  if (!user) return handler_fault(user.error().what);
+  User& found = user.value();
+  // As with every source the display name stays without the prefix.
+  found.credential.subject = found.identity;
+  found.identity = std::string(identity_prefix) + found.identity;
+  return std::move(user).value();
+}
+
+}  // namespace postern
