@@ -154,7 +154,7 @@ TEST(CredentialSettings, MistakesSayHowToMendThem) {
   says(keys(row("t", R"("id":"A_b")")), "small letters");
   says(keys(row("t", R"("id":"a")"), R"(,"header":"Authorization")"), "has another meaning in HTTP");
   says(R"("credentials":[])", "must be a non-empty list");
-  says(R"("credentials":[{"kind":"password"}])", "must be jwt, static_tokens, api_keys, supabase or introspection");
+  says(R"("credentials":[{"kind":"password"}])", "must be jwt, static_tokens, api_keys, supabase, introspection or handler");
   says(R"("credentials":[{"kind":"jwt"}])", "needs `issuers`");
   says(std::string(issuer) + R"(,"credentials":[{"kind":"jwt"},{"kind":"jwt"}])", "is there twice");
   says(std::string(issuer) + "," + tokens(row("t", R"("identity":"a")")), "leaves `issuers` out");
