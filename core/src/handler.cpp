@@ -45,6 +45,11 @@ Result<User, Refusal> handler_user(const HandlerResult& result, std::string_view
   auto user = parse_user(parsed.value());
   if (!user) return handler_fault(user.error().what);
   User& found = user.value();
+  // What the agent is told of the user holds the fields beside these.
+  const auto fields = json::parse(found.fields_json);
+  for (const std::string_view name : {"identity", "display_name", "permissions", "is_authenticated"}) {
+    if (!fields || fields->find(name) != nullptr) return handler_fault("a field has a name that is LangGraph's own");
+  }
   // As with every source the display name stays without the prefix.
   found.credential.subject = found.identity;
   found.identity = std::string(identity_prefix) + found.identity;

@@ -190,6 +190,8 @@ TEST(Handler, WhateverElseAuthenticateAnswersForwardsNothing) {
       Row{answered(R"({"identity":7})"), 500, "handler_failed"},
       Row{answered(R"({"identity":"alice","permissions":"all"})"), 500, "handler_failed"},
       Row{answered(R"({"identity":"alice","is_authenticated":false})"), 500, "handler_failed"},
+      Row{answered(R"({"identity":"alice","fields":{"identity":"root"}})"), 500, "handler_failed"},
+      Row{answered(R"({"identity":"alice","fields":{"permissions":["all"]}})"), 500, "handler_failed"},
       Row{answered(R"({"identity":"alice"} )" + std::string("x")), 500, "handler_failed"},
   };
   Gate gate = make_gate();
