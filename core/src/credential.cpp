@@ -115,6 +115,7 @@ Result<std::string_view> cookie_token(const RequestHead& head, const CookieSetti
 CarriedCredentials carried_credentials(const RequestHead& head, const CredentialSettings& settings) {
   CarriedCredentials out;
   const bool studio = settings.studio && is_from_studio(head);
+  out.studio = studio;
   auto token = studio ? Result<std::string_view>(Error::credential_missing) : bearer_token(head);
   if (!token && token.error() == Error::credential_missing && settings.cookie && !studio)
     token = cookie_token(head, *settings.cookie);

@@ -29,6 +29,7 @@ namespace postern {
 struct CarriedCredentials {
   Result<std::string> bearer = Error::credential_missing;             // Authorization, else the cookie
   std::vector<std::pair<std::string, Result<std::string>>> api_keys;  // by header; only headers that were sent
+  bool studio = false;                                                // Studio's: no handler is asked either
 };
 [[nodiscard]] CarriedCredentials carried_credentials(const RequestHead& head, const CredentialSettings& settings);
 

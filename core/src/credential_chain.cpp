@@ -63,6 +63,7 @@ Flow<Result<Caller, Refusal>> identify(FlowDriver& driver, GateState& gate, Carr
       co_return admit_user(known->user);
     }
     if (const auto* handler = std::get_if<HandlerSource>(&chain[i])) {
+      if (carried.studio) continue;
       CallHandler call;
       const HandlerResult answered = co_await driver.handled(std::move(call));
       auto user = handler_user(answered, handler->identity_prefix);

@@ -149,6 +149,24 @@ test("a place in the chain, with an identity prefix of its own", async () => {
   gate.close();
 });
 
+test("LangGraph Studio gets in by its keys, and no handler is asked", async () => {
+  let asked = 0;
+  const { gate } = await gateWith({ authenticate: () => (asked++, "anybody") }, undefined, {
+    credentials: [
+      // SHA-256 of pk_ci_for-this-example-only
+      { kind: "api_keys", studio: true, identity_prefix: "studio:", keys: [{ id: "ci", sha256: "e5af59c2ff3f31fa2ebfce66f9f4329200c14ac01cc74ec8e69cce1b42241794" }] },
+      { kind: "handler", identity_prefix: "own:" },
+    ],
+  });
+  const who = (headers) => gate.authenticate(new Request("http://gate.example/threads", { headers }));
+  assert.equal((await who({})).identity, "own:anybody");
+  assert.equal(asked, 1);
+  await assert.rejects(who({ "x-auth-scheme": "langsmith" }), { code: "credential_missing" });
+  assert.equal((await who({ "x-auth-scheme": "langsmith", "x-api-key": "pk_ci_for-this-example-only" })).identity, "studio:ci");
+  assert.equal(asked, 1);
+  gate.close();
+});
+
 test("configurations that cannot be meant", async () => {
   const authenticate = () => "alice";
   assert.match(await fault({ upstream, credentials: [{ kind: "handler" }] }), /needs a program/);
