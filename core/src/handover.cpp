@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "reply.h"
+
 namespace postern {
 namespace {
 
@@ -84,8 +86,7 @@ Fault parse_handover(const Object& upstream, const Environment& environment, std
   if (!key) return rules.at("key", key.error());
   if (const json::Value* headers = upstream.find("headers")) {
     for (const json::Member& header : headers->members()) {
-      if (header.first.size() == 13 && (header.first[0] == 'a' || header.first[0] == 'A') &&
-          (header.first.substr(1) == "uthorization")) {
+      if (lower_case(header.first) == "authorization") {
         return rules.at("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
       }
     }

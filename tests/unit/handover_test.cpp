@@ -135,6 +135,7 @@ TEST(Handover, MistakesSayHowToMendThem) {
   says(R"({"assertion":{"key":"$KEY","alg":"none"}})", "must be ES256 or HS256");
   says(R"({"assertion":{"key":"$KEY","lifetime_seconds":61}})", "from 5 to 60");
   says(R"({"assertion":{"key":"$KEY"}})", "upstream.headers sets too", R"(,"headers":{"Authorization":"Bearer x"})");
+  says(R"({"assertion":{"key":"$KEY"}})", "upstream.headers sets too", R"(,"headers":{"AUTHORIZATION":"Bearer x"})");
   says(R"({"secret_fields":["github_token"]})", "travel in the assertion or in configurable");
   EXPECT_EQ(settings_of(R"({"assertion":{"key":"$SECRET","alg":"HS256"}})").fault, "");
 }
