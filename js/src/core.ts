@@ -218,8 +218,7 @@ export class Core {
       const { words, textBytes } = writeHead(this.#room, method, target, headers);
       const exchange = this.#exports.postern_open(gate, purposes[purpose], now, words, textBytes);
       if (exchange === 0) {
-        const row = this.errors[readRefusal(this.#memory, this.#ledger)];
-        throw new CoreRefused("no exchange was opened", row?.code);
+        throw new CoreRefused("no exchange was opened", this.#refusedCode());
       }
       return exchange;
     });
@@ -328,7 +327,13 @@ export class Core {
   /** Of verifyJws and verifySignature. */
   #refusal(answer: number): string {
     if (answer !== answers.fault) throw new Error("the core could not read a message");
-    return this.errors[readRefusal(this.#memory, this.#ledger)]!.code;
+    return this.#refusedCode();
+  }
+
+  /** Read before the list: the first look at the list is a call of its own, whose answer takes the message's place. */
+  #refusedCode(): string {
+    const row = readRefusal(this.#memory, this.#ledger);
+    return this.errors[row]!.code;
   }
 
   #check(outcome: number): void {
