@@ -17,6 +17,9 @@ fi
 if [ -z "${POSTERN_BOOST_DIR:-}" ] && [ -e "$POSTERN_CACHE/boost-1.81/include/boost/version.hpp" ]; then
   export POSTERN_BOOST_DIR="$POSTERN_CACHE/boost-1.81"
 fi
+if [ -z "${POSTERN_REDIS_SERVER:-}" ] && [ -e "$POSTERN_CACHE/redis-7.0/redis-server" ]; then
+  export POSTERN_REDIS_SERVER="$POSTERN_CACHE/redis-7.0/redis-server"
+fi
 if [ -z "${POSTERN_JWT_CPP_DIR:-}" ] && [ -e "$POSTERN_CACHE/jwt-cpp-0.7.2/include/jwt-cpp/jwt.h" ]; then
   export POSTERN_JWT_CPP_DIR="$POSTERN_CACHE/jwt-cpp-0.7.2"
 fi

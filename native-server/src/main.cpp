@@ -77,6 +77,19 @@ Environment with_files(Environment environment) {
   return environment;
 }
 
+// POSTERN_REDIS_USER and POSTERN_REDIS_PASSWORD: never flags, which every user of the machine can read. Throws
+// std::invalid_argument for a user without a password.
+RedisLogin redis_login() {
+  RedisLogin login;
+  for (auto& [name, value] : with_files(process_environment())) {
+    if (name == "POSTERN_REDIS_USER") login.user = value;
+    if (name == "POSTERN_REDIS_PASSWORD") login.password = value;
+  }
+  if (!login.user.empty() && login.password.empty())
+    throw std::invalid_argument("POSTERN_REDIS_USER is set and POSTERN_REDIS_PASSWORD is not, or its file cannot be read");
+  return login;
+}
+
 // Prints what is wrong and yields nothing, or prints the warnings and yields the gate.
 std::optional<Gate> load(const Options& options) {
   std::string text = options.config_text;
@@ -233,7 +246,9 @@ int run(const Options& options) {
             "postern: WARNING: clients reach %s without TLS; put a TLS terminator in front, or tokens travel in the clear\n",
             options.serve.address.c_str());
       }
-      return Server(*gate, options.serve).run();
+      ServeOptions serve = options.serve;
+      if (serve.denylist_redis) serve.redis_login = redis_login();
+      return Server(*gate, serve).run();
     }
   }
   return 1;

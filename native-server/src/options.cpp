@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <utility>
 
 #include "log.h"
 
@@ -127,9 +128,11 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
                    "Keep the issuers' keys in this file over a restart; who can write it decides who gets in")
       ->type_name("FILE");
   serve
-      ->add_option("--denylist", options.serve.denylist_file,
-                   "A file with what is no longer good, as the configuration's `denylist`; looked at again and again")
-      ->type_name("FILE");
+      ->add_option("--denylist", options.serve.denylist,
+                   "What is no longer good, as the configuration's `denylist`, looked at again and again: a file, or in Redis\n"
+                   "or Valkey redis[s]://HOST[:PORT][/DB]/KEY, with POSTERN_REDIS_USER and POSTERN_REDIS_PASSWORD[_FILE]\n"
+                   "from the environment")
+      ->type_name("FILE|URL");
   serve->add_option("--denylist-seconds", options.serve.denylist_seconds, "How often --denylist is looked at")
       ->type_name("N")
       ->check(CLI::Range(1U, 3600U))
@@ -225,6 +228,11 @@ std::variant<Options, ExitStatus> parse_options(int argc, char** argv) {
             complain("serve needs --config FILE, or --upstream URL, --issuer URL and --audience A (postern serve --help)")};
       }
       if (!options.config_from_environment) options.config_text = compose_config(flags);
+    }
+    if (options.serve.denylist.find("://") != std::string::npos) {
+      auto place = parse_redis_url(options.serve.denylist);
+      if (const auto* fault = std::get_if<std::string>(&place)) return ExitStatus{complain("--denylist: " + *fault)};
+      options.serve.denylist_redis = std::move(std::get<RedisKey>(place));
     }
     const std::string wrong = read_listen(flags.listen, options.serve);
     if (!wrong.empty()) return ExitStatus{complain(wrong)};

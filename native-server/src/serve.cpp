@@ -744,11 +744,11 @@ int Server::run() {
 
   if (!listen()) return 1;
   take_up_key_snapshot();
-  if (!options_.denylist_file.empty()) {
+  if (!options_.denylist.empty()) {
     // Who starts with a list that cannot be read would let in whom it names.
-    const std::string fault = take_up_denylist();
+    const std::string fault = take_up_first_denylist();
     if (!fault.empty()) {
-      std::fprintf(stderr, "postern: %s: %s\n", options_.denylist_file.c_str(), fault.c_str());
+      std::fprintf(stderr, "postern: %s: %s\n", options_.denylist.c_str(), fault.c_str());
       return 1;
     }
     look_after_denylist();
@@ -778,7 +778,7 @@ int Server::run() {
   log_.event("stopped", {{"clients", std::to_string(clients_.size())}});
   log_.flush();
   // Connections that were cut: their coroutines refer to members that would be gone before them.
-  if (!clients_.empty() || !fetches_.empty()) std::_Exit(0);
+  if (!clients_.empty() || !fetches_.empty() || reading_denylist_) std::_Exit(0);
   return 0;
 }
 
@@ -902,29 +902,58 @@ void Server::look_after_keys() {
   if (!fault.empty()) log_.event("key_snapshot_not_written", {{"why", fault}});
 }
 
-std::string Server::take_up_denylist() {
-  std::ifstream file(options_.denylist_file, std::ios::binary);
+Task<std::string> Server::take_up_denylist() {
   std::string text;
-  if (file) text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || file.bad()) return "cannot be read";
-  if (text == denylist_text_) return {};
+  if (options_.denylist_redis) {
+    RedisValue value = co_await read_redis(io_, timers_, upstreams_, *options_.denylist_redis, options_.redis_login);
+    if (!value.fault.empty()) co_return std::move(value.fault);
+    if (!value.text) {
+      // A Redis that nobody wrote a list into has none. One that had it and lost it (emptied, evicted, restarted without its
+      // data) must not let anybody in.
+      if (denylist_text_.empty()) co_return std::string();
+      co_return "the key is gone and the last list stays; an empty list is written as []";
+    }
+    text = std::move(*value.text);
+  } else {
+    std::ifstream file(options_.denylist, std::ios::binary);
+    if (file) text.assign(std::istreambuf_iterator<char>(file), {});
+    if (!file || file.bad()) co_return "cannot be read";
+  }
+  if (text == denylist_text_) co_return std::string();
   const auto entries = gate_.set_denylist(text);
-  if (!entries) return entries.error().text();
+  if (!entries) co_return entries.error().text();
   denylist_text_ = std::move(text);
   log_.event("denylist_read", {{"entries", std::to_string(entries.value())}});
   const std::vector<Client*> clients(clients_.begin(), clients_.end());
   for (Client* client : clients) client->leave_if_denied();
-  return {};
+  co_return std::string();
+}
+
+// Before anybody is served, so the loop runs for this alone.
+std::string Server::take_up_first_denylist() {
+  std::optional<std::string> fault;
+  asio::co_spawn(io_, take_up_denylist(), [&](std::exception_ptr failure, std::string what) {
+    fault = failure ? "there is not enough memory for it" : std::move(what);
+  });
+  while (!fault) io_.run_one();
+  io_.restart();
+  // The key may be misspelt, which only a person can tell.
+  if (fault->empty() && denylist_text_.empty()) log_.event("denylist_empty", {});
+  return *fault;
 }
 
 void Server::look_after_denylist() {
   denylist_timer_.expires_after(std::chrono::seconds(options_.denylist_seconds));
   denylist_timer_.async_wait([this](error_code error) {
     if (error) return;
-    const std::string fault = take_up_denylist();
-    // The last good list stays: a file that is being written must not let anybody in.
-    if (!fault.empty()) log_.event("denylist_refused", {{"why", fault}});
-    look_after_denylist();
+    reading_denylist_ = true;
+    asio::co_spawn(io_, take_up_denylist(), [this](std::exception_ptr failure, const std::string& fault) {
+      reading_denylist_ = false;
+      // The last good list stays: a file that is being written must not let anybody in.
+      if (failure || !fault.empty())
+        log_.event("denylist_refused", {{"why", failure ? "there is not enough memory for it" : fault}});
+      look_after_denylist();
+    });
   });
 }
 

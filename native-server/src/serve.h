@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -16,6 +17,7 @@
 #include "io.h"
 #include "log.h"
 #include "postern/gate.h"
+#include "redis.h"
 #include "timers.h"
 #include "upstream.h"
 
@@ -41,9 +43,11 @@ struct ServeOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;
   std::string ca_file;
-  std::string key_snapshot_file;  // "": keys are kept in memory alone
-  std::string denylist_file;      // "": the configuration's alone
-  unsigned denylist_seconds = 5;  // how often the file is looked at
+  std::string key_snapshot_file;           // "": keys are kept in memory alone
+  std::string denylist;                    // a file or where it is in Redis; "": the configuration's alone
+  std::optional<RedisKey> denylist_redis;  // the same, if it is in Redis
+  RedisLogin redis_login;
+  unsigned denylist_seconds = 5;  // how often it is looked at
   LogLevel log = LogLevel::access;
   unsigned drain_seconds = 10;
   bool ready_json = false;
@@ -78,8 +82,9 @@ class Server {
   void look_after_due();
   void take_up_key_snapshot();
   void look_after_keys();
-  // Reads the denylist's file where it has changed; "" or what is wrong with it.
-  [[nodiscard]] std::string take_up_denylist();
+  // Reads the denylist and takes it where it has changed; "" or what is wrong with it.
+  [[nodiscard]] Task<std::string> take_up_denylist();
+  [[nodiscard]] std::string take_up_first_denylist();
   void look_after_denylist();
 
   Gate& gate_;
@@ -95,6 +100,7 @@ class Server {
   SteadyTimer drain_timer_;
   SteadyTimer denylist_timer_;
   std::string denylist_text_;
+  bool reading_denylist_ = false;
   std::uint64_t keys_kept_ = 0;  // Gate::keys_version of the snapshot on disk
   std::size_t held_bytes_ = 0;
   std::set<Client*> clients_;

@@ -25,7 +25,7 @@ asio::ssl::context make_tls_context(const std::string& ca_file) {
   return context;
 }
 
-bool demand_host(TlsStream& stream, const std::string& host) {
+bool demand_host(TlsStream& stream, const std::string& host, Inside inside) {
   SSL* const native = stream.native_handle();
   X509_VERIFY_PARAM* const demands = SSL_get0_param(native);
   // RFC 9525 section 6.3: a wildcard stands for one whole label.
@@ -35,7 +35,7 @@ bool demand_host(TlsStream& stream, const std::string& host) {
   if (!not_an_address) return X509_VERIFY_PARAM_set1_ip_asc(demands, host.c_str()) == 1;
   static const unsigned char alpn[] = "\x08http/1.1";
   return SSL_set1_host(native, host.c_str()) == 1 && SSL_set_tlsext_host_name(native, host.c_str()) == 1 &&
-         SSL_set_alpn_protos(native, alpn, sizeof alpn - 1) == 0;
+         (inside != Inside::http || SSL_set_alpn_protos(native, alpn, sizeof alpn - 1) == 0);
 }
 
 std::string handshake_failure(TlsStream& stream, error_code error) {

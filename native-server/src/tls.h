@@ -6,6 +6,7 @@
 
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <cstdint>
 #include <string>
 
 #include "io.h"
@@ -18,9 +19,12 @@ using TlsStream = asio::ssl::stream<Socket&>;
 // `ca_file`, if one is named. Throws std::invalid_argument if that file cannot be used.
 [[nodiscard]] asio::ssl::context make_tls_context(const std::string& ca_file);
 
+// What is spoken inside: only HTTP has a name to offer for it (ALPN, RFC 7301).
+enum class Inside : std::uint8_t { http, redis };
+
 // Demands that the certificate is for `host`, a name or an IP address, and sends the name along (SNI).
 // False: this name cannot be demanded, so the stream must not be used.
-[[nodiscard]] bool demand_host(TlsStream& stream, const std::string& host);
+[[nodiscard]] bool demand_host(TlsStream& stream, const std::string& host, Inside inside);
 
 // Why a handshake failed, for a person: the verification's verdict if there was one.
 [[nodiscard]] std::string handshake_failure(TlsStream& stream, error_code error);

@@ -69,6 +69,34 @@ std::string_view name(Failure failure) {
   return "unknown";
 }
 
+bool read_authority(std::string_view authority, std::string_view default_port, Url& url) {
+  const bool visible = std::all_of(authority.begin(), authority.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (authority.empty() || !visible || authority.find('@') != std::string_view::npos) return false;
+
+  std::string_view port;
+  if (authority.front() == '[') {
+    const std::size_t bracket = authority.find(']');
+    if (bracket == std::string_view::npos) return false;
+    url.host = authority.substr(1, bracket - 1);
+    port = authority.substr(bracket + 1);
+  } else {
+    const std::size_t colon = std::min(authority.find(':'), authority.size());
+    url.host = authority.substr(0, colon);
+    port = authority.substr(colon);
+  }
+  if (url.host.empty()) return false;
+  if (!port.empty()) {
+    if (port.front() != ':') return false;
+    port.remove_prefix(1);
+    const bool digits =
+        !port.empty() && port.size() <= 5 && std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!digits) return false;
+  }
+  url.port = port.empty() ? default_port : port;
+  url.authority = authority;
+  return true;
+}
+
 std::optional<Url> parse_url(std::string_view text) {
   Url url;
   if (text.starts_with("https://")) {
@@ -80,34 +108,9 @@ std::optional<Url> parse_url(std::string_view text) {
     return std::nullopt;
   }
   const std::size_t slash = text.find_first_of("/?");
-  const std::string_view authority = text.substr(0, slash);
   const std::string_view target = slash == std::string_view::npos ? std::string_view() : text.substr(slash);
-  if (authority.empty() || authority.find('@') != std::string_view::npos || target.find('#') != std::string_view::npos) {
-    return std::nullopt;
-  }
-  const bool visible = std::all_of(authority.begin(), authority.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (!visible) return std::nullopt;
-
-  std::string_view port;
-  if (authority.front() == '[') {
-    const std::size_t bracket = authority.find(']');
-    if (bracket == std::string_view::npos) return std::nullopt;
-    url.host = authority.substr(1, bracket - 1);
-    port = authority.substr(bracket + 1);
-  } else {
-    const std::size_t colon = std::min(authority.find(':'), authority.size());
-    url.host = authority.substr(0, colon);
-    port = authority.substr(colon);
-  }
-  if (url.host.empty()) return std::nullopt;
-  if (!port.empty()) {
-    port.remove_prefix(1);
-    const bool digits =
-        !port.empty() && port.size() <= 5 && std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits) return std::nullopt;
-  }
-  url.port = port.empty() ? (url.secure ? "443" : "80") : std::string(port);
-  url.authority = authority;
+  if (!read_authority(text.substr(0, slash), url.secure ? "443" : "80", url)) return std::nullopt;
+  if (target.find('#') != std::string_view::npos) return std::nullopt;
   if (target.empty() || target.front() != '/') url.target = "/";
   url.target += target;
   return url;
@@ -308,7 +311,7 @@ Task<Failure> Call::connect(const Url& url, std::string_view origin) {
   if (url.secure) {
     connection_->tls_ = std::make_unique<TlsStream>(connection_->socket_, upstreams_.tls_);
     TlsStream& tls = *connection_->tls_;
-    if (!demand_host(tls, url.host)) {
+    if (!demand_host(tls, url.host, Inside::http)) {
       upstreams_.log_.event("upstream_untrusted", {{"origin", origin}, {"reason", "the host name cannot be verified"}});
       co_return Failure::untrusted;
     }

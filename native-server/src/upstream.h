@@ -41,6 +41,8 @@ struct Url {
 };
 // An absolute http or https URL without user information or fragment.
 [[nodiscard]] std::optional<Url> parse_url(std::string_view text);
+// HOST[:PORT], of a URL of any scheme, into host, port and authority. False: it is none, or holds user information.
+[[nodiscard]] bool read_authority(std::string_view authority, std::string_view default_port, Url& url);
 
 enum class Failure : std::uint8_t {
   none,
@@ -161,10 +163,6 @@ class Upstreams {
 
   void close_idle();
 
- private:
-  friend class Call;
-  friend class UpstreamConnection;
-
   // Addresses of a host, asked for once for all who wait.
   struct Lookup {
     explicit Lookup(asio::io_context& io) : finished_signal(io) {}
@@ -174,7 +172,14 @@ class Upstreams {
     std::vector<Tcp::endpoint> endpoints;
   };
 
+  // Waits for connect_time_limit at most; what is not `finished` then has no addresses.
   Task<std::shared_ptr<Lookup>> look_up(const std::string& host, const std::string& port);
+  [[nodiscard]] asio::ssl::context& tls() { return tls_; }
+
+ private:
+  friend class Call;
+  friend class UpstreamConnection;
+
   [[nodiscard]] std::unique_ptr<UpstreamConnection> take_idle(const std::string& origin);
   void keep(std::unique_ptr<UpstreamConnection> connection);
   void sweep();

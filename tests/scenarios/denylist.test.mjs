@@ -8,18 +8,22 @@ import { fileURLToPath } from "node:url";
 import { after, before, describe, it } from "node:test";
 import { Gate } from "postern";
 import { startIssuer } from "../../examples/issuer/issuer.mjs";
+import { startRedis, withoutRedis } from "../support/redis.mjs";
 import { startRecordingUpstream } from "../support/recording-upstream.mjs";
 import { startGateFromEnvironment } from "../support/services.mjs";
 
 const key = "pk_ci_only-in-this-test";
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-for (const host of ["native", "package", "worker"]) {
-  describe(host, { timeout: 120_000 }, () => {
-    let issuer, upstream, folder, gate, text = "[]", call;
+const inRedis = "postern:denylist";
+
+for (const host of ["native", "native with Redis", "package", "worker"]) {
+  describe(host, { timeout: 120_000, skip: host === "native with Redis" && withoutRedis }, () => {
+    let issuer, upstream, folder, redis, gate, text = "[]", call;
     const deny = async (entries) => {
       text = JSON.stringify(entries);
       if (host === "worker") return void (await fetch(`${gate.url}/denylist-of-the-test`, { method: "PUT", body: text }));
+      if (redis) return void (await redis.command("SET", inRedis, text));
       writeFileSync(join(folder, "new"), text);
       renameSync(join(folder, "new"), join(folder, "denylist"));
     };
@@ -39,9 +43,12 @@ for (const host of ["native", "package", "worker"]) {
         const script = fileURLToPath(new URL("denylist-worker.mjs", import.meta.url));
         gate = await startGateFromEnvironment("edge", { POSTERN_CONFIG: JSON.stringify(config), DENYLIST_SECONDS: "1" }, ["--kv", "DENYLIST", "--script", script]);
         call = (path, init) => fetch(gate.url + path, init);
-      } else if (host === "native") {
+      } else if (host.startsWith("native")) {
+        if (host === "native with Redis") redis = await startRedis({ password: "only-in-this-test" });
         await deny([]);
-        gate = await startGateFromEnvironment("native", { POSTERN_CONFIG: JSON.stringify(config) }, ["--denylist", join(folder, "denylist"), "--denylist-seconds", "1"]);
+        const variables = { POSTERN_CONFIG: JSON.stringify(config), ...(redis && { POSTERN_REDIS_PASSWORD: "only-in-this-test" }) };
+        const place = redis ? `redis://127.0.0.1:${redis.port}/${inRedis}` : join(folder, "denylist");
+        gate = await startGateFromEnvironment("native", variables, ["--denylist", place, "--denylist-seconds", "1"]);
         call = (path, init) => fetch(gate.url + path, init);
       } else {
         gate = await Gate.create(config, { denylist: { get: async () => text, intervalSeconds: 1 }, onWarning() {} });
@@ -52,6 +59,7 @@ for (const host of ["native", "package", "worker"]) {
       await (host === "package" ? gate?.close() : gate?.stop());
       await upstream?.close();
       await issuer?.close();
+      await redis?.stop();
       rmSync(folder, { recursive: true, force: true });
     });
     const bearer = (token) => ({ authorization: `Bearer ${token}`, "content-type": "application/json" });
@@ -122,4 +130,26 @@ it("before there is a list nobody gets in", async () => {
   assert.deepEqual([reply.status, (await reply.json()).code], [503, "authority_unavailable"]);
   await assert.rejects(gate.authenticate(request()), { code: "authority_unavailable" });
   gate.close();
+});
+
+it("the package takes the list out of Redis, as a client gives it, and nothing for an absent key", { skip: withoutRedis }, async () => {
+  const redis = await startRedis();
+  const config = {
+    credentials: [{ kind: "api_keys", keys: [{ id: "ci", sha256: createHash("sha256").update(key).digest("hex") }] }],
+    upstream: { url: "http://127.0.0.1:9" },
+  };
+  const gate = await Gate.create(config, { denylist: { get: () => redis.command("GET", inRedis), intervalSeconds: 0.05 }, onWarning() {} });
+  const authenticate = () => gate.authenticate(new Request("http://gate.example/threads/search", { headers: { "x-api-key": key } }));
+  try {
+    assert.equal((await authenticate()).identity, "ci");
+    await redis.command("SET", inRedis, JSON.stringify([{ api_key: "ci" }]));
+    await pause(100);
+    await assert.rejects(authenticate(), { code: "credential_revoked" });
+    await redis.command("SET", inRedis, "[]");
+    await pause(100);
+    assert.equal((await authenticate()).identity, "ci");
+  } finally {
+    gate.close();
+    await redis.stop();
+  }
 });
