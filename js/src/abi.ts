@@ -177,6 +177,14 @@ export class Memory {
     this.#renew();
     return this.#words;
   }
+  /** The same view as the last time, while neither the place nor the memory has changed. */
+  room(address: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const all = this.bytes;
+    const kept = this.#room;
+    if (kept?.byteOffset === address && kept.length === bytes && kept.buffer === all.buffer) return kept;
+    return (this.#room = all.subarray(address, address + bytes));
+  }
+  #room: Uint8Array<ArrayBuffer> | undefined;
   #renew(): void {
     const { buffer } = this.#memory;
     if (this.#bytes.buffer === buffer) return;
@@ -442,8 +450,7 @@ export function writeHandled(room: Room, result: HandlerResult): Written {
 
 /** A short text and nothing else; how many bytes it has, or 0 where it is too long to be a credential. */
 export function writeText(memory: Memory, address: number, bytesMax: number, text: string): number {
-  const room = memory.bytes.subarray(address, address + bytesMax);
-  const { read, written } = encoder.encodeInto(text, room);
+  const { read, written } = encoder.encodeInto(text, memory.room(address, bytesMax));
   return read === text.length ? written : 0;
 }
 

@@ -232,14 +232,19 @@ export class Core {
 
   /** The user that `authenticated` said to be kept for this Authorization header, while it is good. */
   recall(gate: number, authorization: string, now: number, users: UserTable): User | undefined {
-    return this.#call(() => {
+    if (this.dead) return undefined;
+    try {
       const address = this.#exports.postern_input(authorizationBytesMax);
       const bytes = writeText(this.#memory, address, authorizationBytesMax, authorization);
       const slot = this.#exports.postern_recall(gate, bytes, now) - 1;
       if (slot < 0) return undefined;
       const kept = users[slot];
       return kept?.serial === readRecalledSerial(this.#memory, this.#ledger) ? kept.user : undefined;
-    });
+    } catch {
+      // A trap. Whoever asks on finds a new instance.
+      this.dead = true;
+      return undefined;
+    }
   }
 
   next(exchange: number, now: number): Step {
