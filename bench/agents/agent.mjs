@@ -23,7 +23,8 @@ export function makeAgent(families) {
     if (sync) {
       for (let i = 0; i < inputs.length; i++) {
         try {
-          results[i] = work(inputs[i], keys[i]);
+          const result = work(inputs[i], keys[i]);
+          results[i] = result instanceof Promise ? await result : result;
           results[i].claims?.role;
         } catch {
           results[i] = wrong;

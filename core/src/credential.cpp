@@ -68,6 +68,16 @@ bool comes_from_allowed_page(const RequestHead& head, const CookieSettings& cook
 
 }  // namespace
 
+Result<std::string_view> bearer_text(std::string_view authorization) {
+  const std::size_t space = authorization.find(' ');
+  const std::string_view scheme = authorization.substr(0, space);
+  if (!equal_ignoring_case(scheme, "bearer")) return Error::credential_missing;
+  if (space == std::string_view::npos) return Error::credential_malformed;
+  std::string_view token = authorization.substr(space + 1);
+  while (token.starts_with(' ')) token.remove_prefix(1);  // 1*SP
+  return token;
+}
+
 Result<std::string_view> bearer_token(const RequestHead& head) {
   std::string_view value;
   bool found = false;
@@ -78,13 +88,8 @@ Result<std::string_view> bearer_token(const RequestHead& head) {
     value = head.headers[i].value;
   }
   if (!found) return Error::credential_missing;
-  const std::size_t space = value.find(' ');
-  const std::string_view scheme = value.substr(0, space);
-  if (!equal_ignoring_case(scheme, "bearer")) return Error::credential_missing;
-  if (space == std::string_view::npos) return Error::credential_malformed;
-  std::string_view token = value.substr(space + 1);
-  while (token.starts_with(' ')) token.remove_prefix(1);  // 1*SP
-  if (!is_b64token(token)) return Error::credential_malformed;
+  const auto token = bearer_text(value);
+  if (token && !is_b64token(token.value())) return Error::credential_malformed;
   return token;
 }
 

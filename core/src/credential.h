@@ -18,6 +18,9 @@ namespace postern {
 // anything but one b64token after the scheme (credential_malformed). Tokens in the query or body are never read.
 [[nodiscard]] Result<std::string_view> bearer_token(const RequestHead& head);
 
+// The same of one header's value, without a look at the characters: for comparing with tokens that were judged before.
+[[nodiscard]] Result<std::string_view> bearer_text(std::string_view authorization);
+
 // The bearer token in the configured cookie. A browser sends it whoever made the page, so the page must be a listed one:
 // Origin is one of `origins`, or, on a GET or HEAD without Origin, Sec-Fetch-Site says same-origin. Refuses: no such cookie
 // (credential_missing), the cookie twice (credential_duplicated), no b64token (credential_malformed), another page

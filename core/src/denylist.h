@@ -29,10 +29,13 @@ class Denylist {
   [[nodiscard]] static Result<Denylist, json::ParseFault> parse(const json::Value& list);
 
   // issued_before: a credential that does not say when it was issued is denied too.
-  [[nodiscard]] bool denies(const CredentialNames& credential) const;
+  // An empty list is the rule, and is asked in every request: the credential's names are not even looked at.
+  [[nodiscard]] bool denies(const CredentialNames& credential) const { return size() != 0 && holds(credential); }
   [[nodiscard]] std::size_t size() const { return token_ids_.size() + subjects_.size() + api_keys_.size(); }
 
  private:
+  [[nodiscard]] bool holds(const CredentialNames& credential) const;
+
   std::unordered_set<std::string> token_ids_;       // issuer NUL jti
   std::unordered_map<std::string, Time> subjects_;  // issuer NUL sub, and the latest `issued_before`
   std::unordered_set<std::string> api_keys_;

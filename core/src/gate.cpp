@@ -32,12 +32,11 @@ std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time 
   // Where another source comes first, or Studio has its own, what else the request carries may decide.
   if (state_->settings.credentials.studio || !std::holds_alternative<JwtSource>(state_->settings.credentials.chain.front()))
     return std::nullopt;
-  const HeaderView header{"authorization", authorization};
-  const auto token = bearer_token(RequestHead{{}, {}, &header, 1});
-  if (!token) return std::nullopt;
-  const auto caller = postern::recall(*state_, token.value(), now);
-  if (!caller || state_->is_denied(caller->user->credential)) return std::nullopt;
-  return Recalled{caller->cache_slot, caller->cache_serial};
+  const auto token = bearer_text(authorization);
+  if (!token || !state_->tokens.on()) return std::nullopt;
+  const TokenCache::Hit hit = state_->recall(state_->tokens.name_of(token.value()), now);
+  if (hit.token == nullptr) return std::nullopt;
+  return Recalled{hit.slot, hit.serial};
 }
 
 #ifdef POSTERN_WASM

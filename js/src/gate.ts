@@ -377,7 +377,7 @@ export class Gate {
 
   /**
    * The user of an Authorization header that was verified before, at once: no promise, nothing is asked. Nothing is given where
-   * {@link authenticate} has to look: at a token that is new, over or denied, at keys or a denylist that are due.
+   * {@link authenticate} has to look: at a token that is new, over or denied, or at a denylist that is due to be read.
    *
    * @param authorization the header's value: `Bearer ...`
    *
@@ -386,11 +386,12 @@ export class Gate {
    * const user = gate.recall(request.headers.get("authorization") ?? "") ?? await gate.authenticate(request);
    * ```
    */
-  recall(authorization: string): User | undefined {
+  recall(authorization: string, options: HandleOptions = {}): User | undefined {
     const seat = this.#seatAtHand();
     if (seat === undefined || !seat.seeded) return undefined;
     const now = this.#now();
-    if (now >= this.#dueAtMs || !this.#denylistInUse(seat, now)) return undefined;
+    if (!this.#denylistInUse(seat, now)) return undefined;
+    if (now >= this.#dueAtMs) this.#doDueWork(options, tableSlicesMax);
     return seat.core.recall(seat.handle, authorization, now, seat.users);
   }
 
