@@ -44,3 +44,20 @@ test("a condition that a runtime shares with another stands after it", () => {
   }
   assert.equal(order.at(-1), "default");
 });
+
+test("without a way to the tools, what needs them says what to import", () => {
+  const { stdout, stderr } = run('import { currentTools } from "../dist/tools.js"; await currentTools().catch((fault) => console.log(fault.message));', "--input-type=module");
+  assert.match(stdout, /import "postern\/tools"/, stderr);
+});
+
+test("the tools trap by themselves: the gate goes on, and the next question finds a new instance", () => {
+  const { stdout, stderr } = run(`import "postern/tools"; import { Gate } from "postern"; import { currentTools } from "../dist/tools.js";
+    const gate = await Gate.create({ issuers: [{ issuer: "https://i.example", audience: "a" }], upstream: { url: "http://127.0.0.1:9" } });
+    const ask = () => gate.filterMatches({ identity: "alice" }, "threads", "read", { owner: "alice" });
+    const before = await currentTools();
+    const first = await ask();
+    before.glue.filterMatches = () => { throw new WebAssembly.RuntimeError("unreachable"); };
+    const failed = await ask().then(() => "", (fault) => fault.name);
+    console.log(first, failed, await ask(), (await currentTools()) !== before, (await gate.handle(new Request("https://g.example/threads"))).status);`, "--input-type=module");
+  assert.equal(stdout, "true RuntimeError true true 401", stderr);
+});

@@ -99,3 +99,58 @@ test("when the budget is small, users come and go and none is mistaken for anoth
     all.reverse();
   }
 });
+
+test("recall: at once what authenticate would give, and nothing where it would have to look", async () => {
+  let now = Date.now();
+  let list = "[]";
+  const gate = await Gate.create(settings(), { now: () => now, denylist: { get: async () => list } });
+  const credential = token();
+  const header = `Bearer ${credential}`;
+  assert.equal(gate.recall(header), undefined, "never seen");
+  const user = await gate.authenticate(request("GET", "/", { as: credential }));
+  assert.equal(gate.recall(header), user);
+  assert.equal(gate.recall(`bearer   ${credential}`), user);
+  for (const other of [credential, `Basic ${credential}`, "Bearer ", "", `${header} `, `${header}A`, header.slice(0, -1), `${header}, ${header}`]) {
+    assert.equal(gate.recall(other), undefined, other.length);
+  }
+  now += 6_000;
+  assert.equal(gate.recall(header), undefined, "the denylist is due to be read");
+  assert.equal(await gate.authenticate(request("GET", "/", { as: credential })), user);
+  assert.equal(gate.recall(header), user);
+  list = JSON.stringify([{ iss: issuer, sub: user.identity, issued_before: Math.floor(now / 1000) + 60 }]);
+  now += 6_000;
+  assert.equal(await refused(gate, credential), "credential_revoked");
+  assert.equal(gate.recall(header), undefined, "denied");
+  gate.close();
+  assert.equal(gate.recall(header), undefined, "closed");
+});
+
+test("recall ends with the token, and with the instance", async () => {
+  let now = Date.now();
+  const gate = await Gate.create(settings(), { now: () => now });
+  const credential = token();
+  const { claims } = await gate.authenticate(request("GET", "/", { as: credential }));
+  assert.notEqual(gate.recall(`Bearer ${credential}`), undefined);
+  now = claims.exp * 1000;
+  assert.equal(gate.recall(`Bearer ${credential}`), undefined);
+  now = Date.now();
+  assert.notEqual(await gate.authenticate(request("GET", "/", { as: credential })), undefined);
+  (await currentCore()).dead = true;
+  assert.equal(gate.recall(`Bearer ${credential}`), undefined);
+});
+
+test("recall keeps the gate's keys fresh as authenticate does", async () => {
+  let now = Date.now();
+  let fetches = 0;
+  const gate = await Gate.create(
+    config({ issuers: [{ issuer, audience: "agents", jwks_uri: `${issuer}/jwks`, max_age_seconds: 60 }] }),
+    { now: () => now, fetch: async () => (fetches++, Response.json(jwks)) },
+  );
+  const credential = token();
+  await gate.authenticate(request("GET", "/", { as: credential }));
+  assert.equal(fetches, 1);
+  now += 58_000;
+  gate.recall(`Bearer ${credential}`);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(fetches, 2);
+});
