@@ -379,15 +379,20 @@ export interface Written { words: number; textBytes: number; bodyBytes: number }
 /** Gives room for so many bytes: a view that is good until the next call of the core. */
 export type Room = (bytes: number) => Uint8Array;
 
+const measuredFrom = 1024 * 1024;
+const bytesOf = (strings: readonly string[]): number => strings.reduce((sum, string) => sum + encoder.encode(string).length, 0);
+
 function write(
   room: Room, words: number[], lengthsAt: readonly number[], strings: readonly string[], body?: Uint8Array,
 ): Written {
   const text = strings.join("");
   const bodyBytes = body?.length ?? 0;
   const wordBytes = words.length * 4;
-  // A UTF-16 unit is at most three bytes of UTF-8.
-  const view = room(wordBytes + text.length * 3 + bodyBytes);
-  const textView = view.subarray(wordBytes, wordBytes + text.length * 3);
+  // A UTF-16 unit is at most three bytes of UTF-8. A long text is measured: of a denylist three times its size may be more than
+  // the core takes at once.
+  const textMost = text.length > measuredFrom ? bytesOf(strings) : text.length * 3;
+  const view = room(wordBytes + textMost + bodyBytes);
+  const textView = view.subarray(wordBytes, wordBytes + textMost);
   let textBytes = encoder.encodeInto(text, textView).written;
   if (textBytes !== text.length) {
     textBytes = 0;

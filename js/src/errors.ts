@@ -18,6 +18,7 @@ export type ErrorCode =
 
 /** The answers a host gives without the core: the upstream is gone, or the instance is. */
 export const hostErrors = {
+  credential_revoked: [401, "the token or key has been revoked"],
   body_too_large: [413, "the body is larger than the limit"],
   upstream_failed: [502, "the upstream did not give a usable answer"],
   upstream_timeout: [504, "the upstream did not answer in time"],
@@ -31,6 +32,7 @@ export function errorResponse(code: keyof typeof hostErrors): Response {
   const [status, detail] = hostErrors[code];
   const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };
   if (status === 503) headers["retry-after"] = "1";
+  if (status === 401) headers["www-authenticate"] = `Bearer error="invalid_token", error_description="${detail}"`;  // RFC 6750 section 3
   return new Response(JSON.stringify({ detail, code }), { status, headers });
 }
 

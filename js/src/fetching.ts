@@ -92,20 +92,22 @@ export async function readWhole(
   return { state: "whole", bytes };
 }
 
-/** One request under way: its abort, by the client or by the clock, and which of the two it was. */
+/** One request under way: its abort, by the client, by the clock or by the denylist, and which of them it was. */
 export class Attempt {
   timedOut = false;
   clientLeft = false;
+  revoked = false;
   readonly #control = new AbortController();
   readonly #client: AbortSignal | undefined;
-  readonly #ended: Promise<never>;
+  /** Rejects when it is aborted. */
+  readonly ended: Promise<never>;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(timeLimitMs: number, client?: AbortSignal) {
     this.#client = client;
     let reject: (reason: unknown) => void;
-    this.#ended = new Promise<never>((_, no) => (reject = no));
-    this.#ended.catch(() => {});  // raced, not always awaited
+    this.ended = new Promise<never>((_, no) => (reject = no));
+    this.ended.catch(() => {});  // raced, not always awaited
     this.#control.signal.addEventListener("abort", () => reject(this.#control.signal.reason), { once: true });
     if (timeLimitMs > 0) {
       this.#timer = setTimeout(() => {
@@ -119,7 +121,7 @@ export class Attempt {
 
   /** The result, or a rejection as soon as the attempt ends, even where `fetch` does not listen. */
   race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#ended]);
+    return Promise.race([work, this.ended]);
   }
 
   async send(fetch: FetchFunction, request: OutgoingRequest): Promise<Response> {
@@ -136,6 +138,12 @@ export class Attempt {
   /** The first byte is here: from now on only the client can end it. */
   stopClock(): void {
     clearTimeout(this.#timer);
+  }
+
+  /** Its caller is denied now. */
+  revoke(): void {
+    this.revoked = true;
+    this.#control.abort(new Error("the credential was revoked"));
   }
 
   /** Nothing more will come. */

@@ -48,7 +48,7 @@ export interface KeyStore {
 export interface DenylistSource {
   /** The list as it is now; nothing for an empty one. */
   get(): Promise<string | null | undefined>;
-  /** How old what was read may get before it is read again. Default 5. */
+  /** How old what was read may get before it is read again: 1 to 3600. Default 5. */
   intervalSeconds?: number;
 }
 
@@ -75,7 +75,8 @@ export interface GateOptions extends Handlers {
   verifier?: "host" | "portable" | HostVerifier;
   /**
    * Read inside requests: one that finds the list older than its interval waits for it, at most a second, and open streams look as
-   * often. When it cannot be read the last list stays; before there was any, requests are answered 503.
+   * often, from before the upstream's first byte on. When it cannot be read the last list stays, and `onWarning` is told, again after each
+   * time that it could; before there was any, requests are answered 503.
    */
   denylist?: DenylistSource;
   /** Told of every warning about the configuration, and when the key store fails. Default: `console.warn`, each once. */
@@ -136,6 +137,7 @@ const storeTextMax = 4 * 1024 * 1024;
 
 // A read of a KV is some milliseconds; a revoked token that works for five more seconds is bearable.
 const denylistSecondsDefault = 5;
+const denylistSecondsMost = 3_600;
 const denylistReadLimitMs = 1_000;
 
 const nullBodyStatuses = new Set([101, 103, 204, 205, 304]);
@@ -227,7 +229,8 @@ export class Gate {
   #keyStoreWarned = false;
   // Of the denylist: what was read last and when; kept here because a new instance starts without.
   #denied: { text: string; readAtMs: number } | undefined;
-  #denylistWarned = false;
+  // What was told of it last; nothing once it could be read again.
+  #denylistWarning: string | undefined;
 
   private constructor(
     seat: Seat, config: string, environment: string[], upstreamUrl: string, warnings: string[], options: GateOptions,
@@ -258,6 +261,7 @@ export class Gate {
   static async create(config: (GateConfig & Handlers) | string, options: GateOptions = {}): Promise<Gate> {
     const named: Handlers = typeof config === "string" ? {} : config;
     const { authenticate = named.authenticate, on = named.on, auth = named.auth, strict = named.strict } = options;
+    checkDenylist(options.denylist);
     const handlers = new HandlerSet(
       { authenticate, on, auth, strict, handlers: options.handlers ?? named.handlers } as Handlers, (warning) => warn(warning, options),
     );
@@ -585,6 +589,8 @@ export class Gate {
               this.#fetch, step.request, Math.min(step.bytesMax, bodyBytesMax), step.timeLimitMs, budget, signal, "firstByte",
             );
             if (signal.aborted) throw new ClientLeft();
+            // Who was denied meanwhile gets nothing: the core looks at the list once more.
+            if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
             core.giveReply(exchange, step.stepId, reply, this.#now());
             break;
           }
@@ -602,44 +608,53 @@ export class Gate {
 
   /** Streams the upstream's reply to the client as it arrives. */
   async #pass(step: Forward, request: Request): Promise<[Response, Omit<GateDecision, "durationMs">]> {
-    const failed = (code: "upstream_failed" | "upstream_timeout"): [Response, Omit<GateDecision, "durationMs">] => {
+    const failed = (code: "upstream_failed" | "upstream_timeout" | "credential_revoked"): [Response, Omit<GateDecision, "durationMs">] => {
       const response = errorResponse(code);
-      return [response, { outcome: "failed", status: response.status, code }];
+      return [response, { outcome: code === "credential_revoked" ? "answered" : "failed", status: response.status, code }];
     };
     const attempt = new Attempt(step.timeLimitMs, signalOf(request));
-    let upstream: Response;
+    // From before the request goes out: the first byte of some replies (a run that is waited for) takes as long as it likes.
+    const watch = this.#options.denylist !== undefined && step.credential !== "" ? this.#watch(step.credential, attempt) : undefined;
+    let streams = false;
     try {
-      upstream = await attempt.send(this.#fetch, step.request);
-      attempt.stopClock();
-    } catch {
-      attempt.finish();
-      if (attempt.clientLeft) throw new ClientLeft();
-      return failed(attempt.timedOut ? "upstream_timeout" : "upstream_failed");
+      let upstream: Response;
+      try {
+        upstream = await attempt.send(this.#fetch, step.request);
+        attempt.stopClock();
+      } catch {
+        if (attempt.revoked) return failed("credential_revoked");
+        if (attempt.clientLeft) throw new ClientLeft();
+        return failed(attempt.timedOut ? "upstream_timeout" : "upstream_failed");
+      }
+      const { status } = upstream;
+      // A redirect would lead the client, or us, around the gate. The upstream's 401, 403 and 407 are about the gate's own
+      // credential there; passed on, they would make clients throw theirs away.
+      const aboutTheGate = status === 401 || status === 403 || status === 407;
+      if (status < 200 || status > 599 || (status >= 300 && status < 400) || aboutTheGate) {
+        upstream.body?.cancel().catch(() => {});
+        return failed("upstream_failed");
+      }
+      const headers = new Headers(upstream.headers);
+      for (const name of hopByHopHeaders) headers.delete(name);
+      for (const name of step.dropReplyHeaders) headers.delete(name);
+      for (const [name, value] of step.addReplyHeaders) headers.append(name, value);
+      if (headers.has("content-encoding")) {
+        // fetch has decoded the body, so neither of the two is true of what goes out.
+        headers.delete("content-encoding");
+        headers.delete("content-length");
+      }
+      let body = nullBodyStatuses.has(status) ? null : upstream.body;
+      if (body !== null && watch !== undefined) body = watched(body, attempt, watch);
+      if (body !== null) streaming.set(body, [attempt, request]);
+      const response = new Response(body, { status, headers });
+      streams = body !== null;
+      return [response, { outcome: "forwarded", status }];
+    } finally {
+      if (!streams) {
+        watch?.stop();
+        attempt.finish();
+      }
     }
-    const { status } = upstream;
-    // A redirect would lead the client, or us, around the gate. The upstream's 401, 403 and 407 are about the gate's own
-    // credential there; passed on, they would make clients throw theirs away.
-    const aboutTheGate = status === 401 || status === 403 || status === 407;
-    if (status < 200 || status > 599 || (status >= 300 && status < 400) || aboutTheGate) {
-      attempt.finish();
-      upstream.body?.cancel().catch(() => {});
-      return failed("upstream_failed");
-    }
-    const headers = new Headers(upstream.headers);
-    for (const name of hopByHopHeaders) headers.delete(name);
-    for (const name of step.dropReplyHeaders) headers.delete(name);
-    for (const [name, value] of step.addReplyHeaders) headers.append(name, value);
-    if (headers.has("content-encoding")) {
-      // fetch has decoded the body, so neither of the two is true of what goes out.
-      headers.delete("content-encoding");
-      headers.delete("content-length");
-    }
-    let body = nullBodyStatuses.has(status) ? null : upstream.body;
-    if (body !== null && this.#options.denylist !== undefined && step.credential !== "") {
-      body = this.#watched(body, step.credential, attempt);
-    }
-    if (body !== null) streaming.set(body, [attempt, request]);
-    return [new Response(body, { status, headers }), { outcome: "forwarded", status }];
   }
 
   /**
@@ -773,7 +788,7 @@ export class Gate {
   async #readDenylist(seat: Seat): Promise<boolean> {
     const source = this.#options.denylist;
     if (source === undefined) return true;
-    const intervalMs = (source.intervalSeconds ?? denylistSecondsDefault) * 1000;
+    const intervalMs = denylistIntervalMs(source);
     if (this.#denied !== undefined && this.#now() - this.#denied.readAtMs < intervalMs) {
       // A new instance has not been told yet.
       if (seat.denylistText !== this.#denied.text) this.#setDenylist(seat, this.#denied.text);
@@ -788,12 +803,17 @@ export class Gate {
       if (this.#denied !== undefined && this.#denied.readAtMs > askedAtMs) return true;
       this.#setDenylist(seat, text);
       this.#denied = { text, readAtMs: askedAtMs };
+      if (this.#denylistWarning !== undefined) warned.delete(this.#denylistWarning);
+      this.#denylistWarning = undefined;
       return true;
     } catch (fault) {
       if (fault instanceof CoreTrapped) throw fault;
-      if (!this.#denylistWarned) {
-        this.#denylistWarned = true;
-        warn(`the denylist could not be read: ${fault instanceof ConfigError ? fault.message : nameOf(fault)}`, this.#options);
+      // Words of the source's could quote a URL or a key; these are the core's.
+      const why = fault instanceof ConfigError || fault instanceof CoreRefused ? fault.message : nameOf(fault);
+      const warning = `the denylist could not be read: ${why}`;
+      if (this.#denylistWarning !== warning) {
+        this.#denylistWarning = warning;
+        warn(warning, this.#options);
       }
       if (this.#denied === undefined) return false;
       this.#denied.readAtMs = Math.max(this.#denied.readAtMs, askedAtMs);  // not every request waits for a source that is down
@@ -809,60 +829,31 @@ export class Gate {
     seat.denylistText = text;
   }
 
-  /** The stream, until its caller is denied: then it breaks, and the upstream's work ends. */
-  #watched(
-    body: ReadableStream<Uint8Array<ArrayBuffer>>, credential: string, attempt: Attempt,
-  ): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const reader = body.getReader();
-    const intervalMs = (this.#options.denylist?.intervalSeconds ?? denylistSecondsDefault) * 1000;
+  /** Looks at the denylist again and again until it is stopped, and ends the attempt of a caller who is denied. */
+  #watch(credential: string, attempt: Attempt): Watch {
+    const intervalMs = denylistIntervalMs(this.#options.denylist);
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let ended = false;
-    const end = (): void => {
-      ended = true;
-      clearTimeout(timer);
-      attempt.finish();
+    let stopped = false;
+    const look = async (): Promise<void> => {
+      if (this.#closed) return;
+      let denied = true;
+      try {
+        const seat = this.#seatAtHand() ?? await this.#takeSeat();
+        denied = !(await this.#readDenylist(seat)) || seat.core.isDenied(seat.handle, credential);
+      } catch {
+        // who cannot be looked up cannot be vouched for
+      }
+      if (stopped) return;
+      if (denied) attempt.revoke();
+      else timer = setTimeout(look, intervalMs);
     };
-    return new ReadableStream<Uint8Array<ArrayBuffer>>({
-      start: (controller) => {
-        const look = async (): Promise<void> => {
-          if (this.#closed) return;
-          let denied = true;
-          try {
-            const seat = this.#seatAtHand() ?? await this.#takeSeat();
-            denied = !(await this.#readDenylist(seat)) || seat.core.isDenied(seat.handle, credential);
-          } catch {
-            // who cannot be looked up cannot be vouched for
-          }
-          if (ended) return;
-          if (!denied) {
-            timer = setTimeout(look, intervalMs);
-            return;
-          }
-          controller.error(new Error("the credential was revoked"));
-          reader.cancel().catch(() => {});
-          end();
-        };
-        timer = setTimeout(look, intervalMs);
+    timer = setTimeout(look, intervalMs);
+    return {
+      stop: () => {
+        stopped = true;
+        clearTimeout(timer);
       },
-      pull: async (controller) => {
-        try {
-          const { done, value } = await reader.read();
-          if (!done) {
-            controller.enqueue(value);
-            return;
-          }
-          end();
-          controller.close();
-        } catch (fault) {
-          end();
-          controller.error(fault);
-        }
-      },
-      cancel: (reason) => {
-        end();
-        return reader.cancel(reason);
-      },
-    });
+    };
   }
 
   #warnOfKeyStore(what: "read" | "written", fault: unknown): void {
@@ -906,6 +897,50 @@ const noBytes = new Uint8Array(0);
 const streaming = new WeakMap<ReadableStream, [Attempt, Request]>();
 const unlimited: Budget = { take: () => true };
 
+/** What looks after a caller whose reply is under way. */
+interface Watch { stop(): void }
+
+/** The stream, until its caller is denied: then it breaks, and the upstream's work ends. */
+function watched(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>, attempt: Attempt, watch: Watch,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  const end = (): void => {
+    watch.stop();
+    attempt.finish();
+  };
+  return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start: (controller) => {
+      // Whether or not anybody reads at the moment, and whether or not `fetch` listens to its signal.
+      attempt.ended.catch((fault: unknown) => {
+        if (!attempt.revoked) return;
+        controller.error(fault);
+        reader.cancel().catch(() => {});
+        end();
+      });
+    },
+    pull: async (controller) => {
+      try {
+        const { done, value } = await reader.read();
+        if (attempt.revoked) return;
+        if (!done) {
+          controller.enqueue(value);
+          return;
+        }
+        end();
+        controller.close();
+      } catch (fault) {
+        end();
+        controller.error(fault);
+      }
+    },
+    cancel: (reason) => {
+      end();
+      return reader.cancel(reason);
+    },
+  });
+}
+
 /** What tells that the client left; older compatibility dates of workerd have nothing that does. */
 function signalOf(request: Request): AbortSignal {
   return (request.signal as AbortSignal | null | undefined) ?? new AbortController().signal;
@@ -916,6 +951,17 @@ function targetOf(url: string): string {
   const path = url.indexOf("/", url.indexOf("://") + 3);
   const fragment = url.indexOf("#");
   return fragment === -1 ? url.slice(path) : url.slice(path, fragment);
+}
+
+function denylistIntervalMs(source: DenylistSource | undefined): number {
+  return (source?.intervalSeconds ?? denylistSecondsDefault) * 1000;
+}
+
+/** As for the native server. What is no number, or 0, would be a read without a pause; what a timer cannot hold, no read at all. */
+function checkDenylist(source: DenylistSource | undefined): void {
+  const seconds = source?.intervalSeconds;
+  if (seconds === undefined || (typeof seconds === "number" && seconds >= 1 && seconds <= denylistSecondsMost)) return;
+  throw new ConfigError({ line: 0, column: 0, path: "denylist.intervalSeconds", message: `must be a number of seconds from 1 to ${denylistSecondsMost}` });
 }
 
 /** The configuration alone. */

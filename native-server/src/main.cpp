@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "io.h"
 #include "make_secrets.h"
@@ -58,9 +60,13 @@ Environment process_environment() {
   return all;
 }
 
+struct UnreadFile {
+  std::string name, path;
+};
+
 // A secret may come as a file, as container platforms hand them out: NAME_FILE=/run/secrets/name gives NAME the file's first
-// line. Only where NAME itself is not set.
-Environment with_files(Environment environment) {
+// line. Only where NAME itself is not set. `unread`: those that give none; whether that matters is known where the names are.
+Environment with_files(Environment environment, std::vector<UnreadFile>& unread) {
   const Environment given = environment;
   for (const auto& [name, path] : given) {
     if (name.size() <= 5 || !name.ends_with("_FILE")) continue;
@@ -72,21 +78,45 @@ Environment with_files(Environment environment) {
     if (file && std::getline(file, line)) {
       if (line.ends_with('\r')) line.pop_back();
       environment.emplace_back(wanted, std::move(line));
+    } else {
+      unread.push_back({wanted, path});
     }
   }
   return environment;
+}
+
+std::string unread_text(const UnreadFile& file) {
+  return file.name + "_FILE: " + file.path + " cannot be read or is empty; its first line is to be " + file.name;
+}
+
+// A file that somebody named for a secret must not count as a secret that nobody set: without SUPABASE_ANON_KEY, for example,
+// tokens are judged by published keys alone. True when one of those that matter is unread; says which.
+template <typename Matters>
+bool complain_of_unread(const std::vector<UnreadFile>& unread, const Matters& matters) {
+  bool any = false;
+  for (const UnreadFile& file : unread) {
+    if (!matters(file.name)) continue;
+    any = true;
+    std::fprintf(stderr, "postern: %s\n", unread_text(file).c_str());
+  }
+  return any;
 }
 
 // POSTERN_REDIS_USER and POSTERN_REDIS_PASSWORD: never flags, which every user of the machine can read. Throws
 // std::invalid_argument for a user without a password.
 RedisLogin redis_login() {
   RedisLogin login;
-  for (auto& [name, value] : with_files(process_environment())) {
+  std::vector<UnreadFile> unread;
+  for (auto& [name, value] : with_files(process_environment(), unread)) {
     if (name == "POSTERN_REDIS_USER") login.user = value;
     if (name == "POSTERN_REDIS_PASSWORD") login.password = value;
   }
+  for (const UnreadFile& file : unread) {
+    if (file.name == "POSTERN_REDIS_USER" || file.name == "POSTERN_REDIS_PASSWORD")
+      throw std::invalid_argument(unread_text(file));
+  }
   if (!login.user.empty() && login.password.empty())
-    throw std::invalid_argument("POSTERN_REDIS_USER is set and POSTERN_REDIS_PASSWORD is not, or its file cannot be read");
+    throw std::invalid_argument("POSTERN_REDIS_USER is set and POSTERN_REDIS_PASSWORD is not");
   return login;
 }
 
@@ -100,8 +130,12 @@ std::optional<Gate> load(const Options& options) {
     text = std::move(*read);
     place = options.config_file;
   }
-  const Environment environment = with_files(process_environment());
+  std::vector<UnreadFile> unread;
+  const Environment environment = with_files(process_environment(), unread);
   if (options.config_from_environment) {
+    const auto names = environment_config_names();
+    const auto is_read = [&](const std::string& name) { return std::find(names.begin(), names.end(), name) != names.end(); };
+    if (complain_of_unread(unread, is_read)) return std::nullopt;
     place = "the environment";
     Result<std::string, ConfigError> made = config_from_environment(environment);
     if (!made) {
@@ -111,6 +145,8 @@ std::optional<Gate> load(const Options& options) {
     }
     text = std::move(made).value();
   }
+  const auto is_mentioned = [&](const std::string& name) { return text.find("\"$" + name + '"') != std::string::npos; };
+  if (complain_of_unread(unread, is_mentioned)) return std::nullopt;
   Result<Gate, ConfigError> gate = Gate::create(text, environment);
   if (!gate) {
     const ConfigError& error = gate.error();

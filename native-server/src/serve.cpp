@@ -916,7 +916,12 @@ Task<std::string> Server::take_up_denylist() {
     text = std::move(*value.text);
   } else {
     std::ifstream file(options_.denylist, std::ios::binary);
-    if (file) text.assign(std::istreambuf_iterator<char>(file), {});
+    try {
+      if (file) text.assign(std::istreambuf_iterator<char>(file), {});
+    } catch (const std::exception&) {
+      // A directory, EIO, ESTALE: the iterator throws what a stream would keep, and a mount that changes must not end the server.
+      co_return "cannot be read";
+    }
     if (!file || file.bad()) co_return "cannot be read";
   }
   if (text == denylist_text_) co_return std::string();

@@ -1,7 +1,7 @@
 // What is put on the denylist stops within the interval: new requests, cached answers and open streams; no restart.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,14 @@ const inRedis = "postern:denylist";
 for (const host of ["native", "native with Redis", "package", "worker"]) {
   describe(host, { timeout: 120_000, skip: host === "native with Redis" && withoutRedis }, () => {
     let issuer, upstream, folder, redis, gate, text = "[]", call;
+    // A run that is waited for, and left; its reply never begins.
+    const waiting = { begun: 0, left: 0 };
+    const intercept = (incoming, reply) => {
+      if (!incoming.target.endsWith("/runs/wait")) return false;
+      waiting.begun++;
+      reply.once("close", () => waiting.left++);
+      return true;
+    };
     const deny = async (entries) => {
       text = JSON.stringify(entries);
       if (host === "worker") return void (await fetch(`${gate.url}/denylist-of-the-test`, { method: "PUT", body: text }));
@@ -29,7 +37,7 @@ for (const host of ["native", "native with Redis", "package", "worker"]) {
     };
     before(async () => {
       issuer = await startIssuer();
-      upstream = await startRecordingUpstream({ words: Array.from({ length: 60 }, (_, n) => `${n} `), wordDelayMs: 200 });
+      upstream = await startRecordingUpstream({ words: Array.from({ length: 60 }, (_, n) => `${n} `), wordDelayMs: 200, intercept });
       folder = mkdtempSync(join(tmpdir(), "postern-denylist-"));
       const config = {
         issuers: [{ preset: "supabase", url: issuer.url, identity_prefix: "s:" }],
@@ -106,6 +114,40 @@ for (const host of ["native", "native with Redis", "package", "worker"]) {
       assert.equal((await post("/threads", headers)).status, 200);
     });
 
+    // The worker's local KV and `wrangler dev` between would only add their own delays to what the package is judged by.
+    if (host !== "worker") {
+      it("while the upstream has not sent its first byte", async () => {
+        const token = await issuer.signToken({ sub: "u1", jti: "waits" });
+        const thread = (await (await post("/threads", bearer(token))).json()).thread_id;
+        const asked = post(`/threads/${thread}/runs/wait`, bearer(token), { assistant_id: "agent", input: {} }).catch(() => undefined);
+        while (waiting.begun < 1) await pause(20);
+        const since = Date.now();
+        await deny([{ iss: issuer.issuer, jti: "waits" }]);
+        const reply = await asked;
+        assert.ok(Date.now() - since < 5_000, `after ${Date.now() - since} ms`);
+        // The native server breaks the connection, the package can still answer.
+        if (host === "package") assert.deepEqual([reply.status, (await reply.json()).code], [401, "credential_revoked"]);
+        else assert.equal(reply, undefined);
+        while (waiting.left < 1) await pause(50);
+      });
+    }
+
+    if (host === "native") {
+      it("a path that turns into a directory: the server lives, and the last list counts", async () => {
+        const headers = { "x-api-key": key, "content-type": "application/json" };
+        await deny([{ api_key: "ci" }]);
+        await pause(2_500);
+        rmSync(join(folder, "denylist"));
+        mkdirSync(join(folder, "denylist"));
+        await pause(2_500);
+        assert.equal((await (await post("/threads", headers)).json()).code, "credential_revoked");
+        rmSync(join(folder, "denylist"), { recursive: true });
+        await deny([]);
+        await pause(2_500);
+        assert.equal((await post("/threads", headers)).status, 200);
+      });
+    }
+
     it("a list that is not understood changes nothing", async () => {
       const headers = { "x-api-key": key, "content-type": "application/json" };
       await deny([{ api_key: "ci" }]);
@@ -138,18 +180,72 @@ it("the package takes the list out of Redis, as a client gives it, and nothing f
     credentials: [{ kind: "api_keys", keys: [{ id: "ci", sha256: createHash("sha256").update(key).digest("hex") }] }],
     upstream: { url: "http://127.0.0.1:9" },
   };
-  const gate = await Gate.create(config, { denylist: { get: () => redis.command("GET", inRedis), intervalSeconds: 0.05 }, onWarning() {} });
+  const gate = await Gate.create(config, { denylist: { get: () => redis.command("GET", inRedis), intervalSeconds: 1 }, onWarning() {} });
   const authenticate = () => gate.authenticate(new Request("http://gate.example/threads/search", { headers: { "x-api-key": key } }));
   try {
     assert.equal((await authenticate()).identity, "ci");
     await redis.command("SET", inRedis, JSON.stringify([{ api_key: "ci" }]));
-    await pause(100);
+    await pause(1_100);
     await assert.rejects(authenticate(), { code: "credential_revoked" });
     await redis.command("SET", inRedis, "[]");
-    await pause(100);
+    await pause(1_100);
     assert.equal((await authenticate()).identity, "ci");
   } finally {
     gate.close();
     await redis.stop();
   }
+});
+
+describe("the package's reading of it", () => {
+  const config = {
+    credentials: [{ kind: "api_keys", keys: [{ id: "ci", sha256: createHash("sha256").update(key).digest("hex") }] }],
+    upstream: { url: "http://127.0.0.1:9" },
+  };
+  const status = async (gate) => {
+    const reply = await gate.handle(new Request("http://gate.example/threads/search", { method: "POST", headers: { "x-api-key": key }, body: "{}" }));
+    return reply.status;
+  };
+  const gateWith = async (read) => {
+    const told = [];
+    let now = Date.now();
+    const gate = await Gate.create(config, {
+      denylist: { get: async () => read() }, now: () => now, onWarning: (line) => told.push(line), fetch: async () => Response.json([]),
+    });
+    return { gate, told, next: () => { now += 6_000; return status(gate); } };
+  };
+
+  it("takes as long a list as the core does", async () => {
+    const entries = Array.from({ length: 99_000 }, (_, n) => ({ iss: "https://issuer.example/of/a/long/name/auth/v1", jti: `${n}`.padStart(36, "ü") }));
+    let text = JSON.stringify(entries);
+    assert.ok(text.length > 8 * 1024 * 1024, `${text.length}`);
+    const { gate, told, next } = await gateWith(() => text);
+    assert.equal(await next(), 200);
+    text = JSON.stringify([...entries, { api_key: "ci" }]);
+    assert.equal(await next(), 401);
+    assert.deepEqual(told, []);
+    gate.close();
+  });
+
+  it("tells each time that it fails after it went well, and of another fault", async () => {
+    let text = "[]";
+    const { gate, told, next } = await gateWith(() => text ?? Promise.reject(new Error("words of a store")));
+    const after = async (given) => {
+      text = given;
+      await next();
+      return told.length;
+    };
+    const counts = [];
+    for (const given of ["[]", "{", "{", null, "[]", "{", "[]", "{"]) counts.push(await after(given));
+    assert.deepEqual(counts, [0, 1, 1, 2, 2, 3, 3, 4]);
+    assert.match(told[0], /denylist could not be read: 1:2/);
+    assert.equal(told[1], "the denylist could not be read: Error");
+    gate.close();
+  });
+
+  it("refuses an interval that is no pause, or no end", async () => {
+    for (const intervalSeconds of [0, -1, NaN, 0.5, Infinity, 3601, "5"]) {
+      await assert.rejects(Gate.create(config, { denylist: { get: async () => "[]", intervalSeconds } }), /denylist\.intervalSeconds: must be/);
+    }
+    for (const intervalSeconds of [1, 2.5, 3600]) (await Gate.create(config, { denylist: { get: async () => "[]", intervalSeconds } })).close();
+  });
 });

@@ -196,7 +196,22 @@ test("a secret from a file that NAME_FILE names", () => {
   const check = (env) => spawnSync(binary, ["check-config", config], { encoding: "utf8", timeout: 20_000, env: { ...process.env, ...env } });
   assert.match(check({}).stderr, /ANON_KEY" is not set/);
   assert.equal(check({ ANON_KEY_FILE: secret }).status, 0);
-  assert.match(check({ ANON_KEY_FILE: join(scratch, "nowhere") }).stderr, /ANON_KEY" is not set/);
+  const nowhere = join(scratch, "nowhere");
+  const empty = join(scratch, "empty");
+  writeFileSync(empty, "");
+  for (const file of [nowhere, empty, scratch]) {
+    const { status, stderr } = check({ ANON_KEY_FILE: file, UNRELATED_FILE: nowhere });
+    assert.equal(status, 2);
+    assert.match(stderr, /ANON_KEY_FILE: .* cannot be read or is empty/);
+    assert.doesNotMatch(stderr, /UNRELATED/);
+  }
+  assert.equal(check({ ANON_KEY_FILE: secret, UNRELATED_FILE: nowhere }).status, 0);
+
+  // Without a word, the gate would start on published keys where its operator meant every token to be asked about.
+  const environment = { POSTERN_UPSTREAM: "http://127.0.0.1:1", SUPABASE_URL: "https://p.supabase.co", SUPABASE_ANON_KEY_FILE: nowhere };
+  const started = spawnSync(binary, ["serve", "--listen", "127.0.0.1:0"], { encoding: "utf8", timeout: 20_000, env: { ...process.env, ...environment } });
+  assert.equal(started.status, 2);
+  assert.match(started.stderr, /SUPABASE_ANON_KEY_FILE: .* cannot be read or is empty/);
 });
 
 test("a denylist that cannot be used stops the start", () => {
