@@ -19,6 +19,7 @@ export type ErrorCode =
 /** The answers a host gives without the core: the upstream is gone, or the instance is. */
 export const hostErrors = {
   credential_revoked: [401, "the token or key has been revoked"],
+  body_malformed: [400, "the body is not strict JSON of the expected shape"],
   body_too_large: [413, "the body is larger than the limit"],
   upstream_failed: [502, "the upstream did not give a usable answer"],
   upstream_timeout: [504, "the upstream did not answer in time"],

@@ -43,10 +43,10 @@ export async function withinTime<T>(limitMs: number, work: Promise<T>): Promise<
 /**
  * Reads a stream to its end, and stops reading as soon as it is over the limit. What is left of an upstream's
  * reply is cancelled; what is left of a client's body is not, since workerd then resets the connection and the
- * client never sees the answer that says why.
+ * client never sees the answer that says why. The time limit is for all of it.
  */
 export async function readWhole(
-  stream: ReadableStream<Uint8Array> | null, bytesMax: number, budget: Budget, rest: "cancel" | "leave",
+  stream: ReadableStream<Uint8Array> | null, bytesMax: number, budget: Budget, rest: "cancel" | "leave", timeLimitMs = Infinity,
 ): Promise<Whole> {
   if (stream === null) return { state: "whole", bytes: new Uint8Array(0) };
   let reader: ReadableStreamDefaultReader<Uint8Array>;
@@ -60,7 +60,7 @@ export async function readWhole(
   const begun = performance.now();
   try {
     for (;;) {
-      const { done, value } = await withinTime(idleLimitMs, reader.read());
+      const { done, value } = await withinTime(Math.min(idleLimitMs, timeLimitMs - (performance.now() - begun)), reader.read());
       const elapsedMs = performance.now() - begun;
       if (!done && elapsedMs > idleLimitMs && (size * 1000) / elapsedMs < bytesPerSecondMin) {
         throw new Stalled("the body comes too slowly");

@@ -119,6 +119,10 @@ export interface Explanation {
 
 // A quarter of the smallest host (128 MB): bodies are held as bytes and, while judged, as a tree.
 const heldBytesMax = 32 * 1024 * 1024;
+// What of them may be of callers whom no handler has admitted yet: the rest is for the others. More than one body's 10 MiB.
+const unknownBytesMax = heldBytesMax / 2;
+// And of an instance's 4096 exchanges, those in which `authenticate` is being asked.
+const unknownMax = 2048;
 // Slices of table building that follow one request: the generator's table and a key's small one are 16.
 const tableSlicesMax = 32;
 // Before another request goes on with building that did not come to its end.
@@ -147,6 +151,7 @@ const hopByHopHeaders = [
 ];
 
 const warned = new Set<string>();
+let unknownCallers = 0;
 
 /** A gate in its instance: both change together, when the instance traps. */
 interface Seat {
@@ -182,6 +187,11 @@ class ClientLeft extends Error {
 /** There is no denylist yet, and who is named in it must not get in. */
 class DenylistUnread extends Error {
   override name = "DenylistUnread";
+}
+
+/** The body could not be had for an authenticate handler: broken off, too slow, or read before. */
+class BodyUnread extends Error {
+  override name = "BodyUnread";
 }
 
 /** The body is longer than an authenticate handler is to get. */
@@ -226,6 +236,7 @@ export class Gate {
   #answers = 0;
   #dueAtMs = 0;
   #heldBytes = 0;
+  #unknownBytes = 0;
   #keyStoreWarned = false;
   // Of the denylist: what was read last and when; kept here because a new instance starts without.
   #denied: { text: string; readAtMs: number } | undefined;
@@ -262,10 +273,11 @@ export class Gate {
     const named: Handlers = typeof config === "string" ? {} : config;
     const { authenticate = named.authenticate, on = named.on, auth = named.auth, strict = named.strict } = options;
     checkDenylist(options.denylist);
+    const text = typeof config === "string" ? config : JSON.stringify(withoutHandlers(config));
     const handlers = new HandlerSet(
       { authenticate, on, auth, strict, handlers: options.handlers ?? named.handlers } as Handlers, (warning) => warn(warning, options),
+      mentionedRules(text),
     );
-    const text = typeof config === "string" ? config : JSON.stringify(withoutHandlers(config));
     const environment = mentionedVariables(text, options.env ?? {});
     const core = await currentCore();
     const made = core.createGate(text, environment, handlers.kinds);
@@ -329,6 +341,7 @@ export class Gate {
   async authenticate(request: Request, options: HandleOptions = {}): Promise<User> {
     let seat: Seat | undefined;
     let exchange = 0;
+    let release: (() => void) | undefined;
     try {
       // Awaits only what is not at hand: a token that was seen before costs no turn of the event loop.
       seat = this.#seatAtHand() ?? await this.#takeSeat();
@@ -355,8 +368,12 @@ export class Gate {
             await this.#verify(seat, exchange, step);
             break;
           case "callHandler":
-            // The program goes on with the request: its body stays whole.
-            await this.#callHandler(seat, exchange, step, request, () => this.#handlerBody(request.clone(), unlimited));
+            await this.#callHandler(seat, exchange, step, request, () => {
+              const held = this.#budget();
+              ({ release } = held);
+              // The program goes on with the request: its body stays whole.
+              return this.#handlerBody(request, held.unknown, "copy");
+            });
             break;
           case "authenticated":
             if (step.cacheSerial !== 0) seat.users[step.cacheSlot] = { serial: step.cacheSerial, user: step.user };
@@ -374,6 +391,7 @@ export class Gate {
       const body = new Uint8Array(await response.clone().arrayBuffer());
       throw new AuthError(code, hostErrors[code][1], response.status, response.headers, body, { cause: fault });
     } finally {
+      release?.();
       if (exchange !== 0) seat?.core.close(exchange);
       this.#startDueWork(options);
     }
@@ -494,22 +512,36 @@ export class Gate {
   async #callHandler(
     seat: Seat, exchange: number, step: CallHandler, request: Request, body: () => Promise<Uint8Array<ArrayBuffer> | undefined>,
   ): Promise<void> {
-    const bytes = step.handler === "authenticate" ? await body() : undefined;
-    const result = await this.#handlers.call(step, () => new Request(request.url, {
-      method: request.method, headers: new Headers(request.headers), ...(bytes !== undefined && { body: bytes }),
-    }));
-    if (signalOf(request).aborted) throw new ClientLeft();
-    seat.core.giveHandled(exchange, step.stepId, result, this.#now());
+    const unknown = step.handler === "authenticate" ? 1 : 0;
+    // Anybody can be asked about: they must not take every exchange of the process while a handler hangs.
+    if (unknownCallers + unknown > unknownMax) throw new Overloaded();
+    unknownCallers += unknown;
+    try {
+      const bytes = unknown === 1 ? await body() : undefined;
+      const result = await untilLeft(this.#handlers.call(step, () => new Request(request.url, {
+        method: request.method, headers: new Headers(request.headers), ...(bytes !== undefined && { body: bytes }),
+      })), signalOf(request));
+      if (signalOf(request).aborted) throw new ClientLeft();
+      seat.core.giveHandled(exchange, step.stepId, result, this.#now());
+    } finally {
+      unknownCallers -= unknown;
+    }
   }
 
-  /** The body for an authenticate handler; nothing where it is not to get any, or there is none. */
-  async #handlerBody(request: Request, budget: Budget): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { bodyBytesMax: most } = this.#handlers;
+  /**
+   * The body for an authenticate handler, which must come within the handler's own time; nothing where it is not to get any, or
+   * there is none.
+   */
+  async #handlerBody(request: Request, budget: Budget, of: "original" | "copy"): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { bodyBytesMax: most, timeLimitMs } = this.#handlers;
     if (most === 0 || request.body === null) return undefined;
-    const body = await readBody(request, most, budget);
+    // Only what is read is copied: whatever the program reads later of a request is kept for its copy as well.
+    const copy = of === "copy" && !request.bodyUsed ? request.clone() : undefined;
+    const body = await readBody(copy ?? request, most, budget, copy === undefined ? "leave" : "cancel", timeLimitMs);
     if (body.state === "whole") return body.bytes as Uint8Array<ArrayBuffer>;
+    copy?.body?.cancel().catch(() => {});  // where reading it had not begun
     if (body.state === "overLimit") throw new BodyTooLarge();
-    throw body.state === "overBudget" ? new Overloaded() : new Error("the body could not be read");
+    throw body.state === "overBudget" ? new Overloaded() : new BodyUnread();
   }
 
   /** A gate that was just made in this instance. */
@@ -546,7 +578,7 @@ export class Gate {
     const signal = signalOf(request);
     if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signal);
     if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
-    const { budget, release } = this.#budget();
+    const { budget, unknown, known, release } = this.#budget();
     let exchange = 0;
     let read: Uint8Array<ArrayBuffer> | undefined;  // the body, where an authenticate handler got it
     try {
@@ -576,7 +608,10 @@ export class Gate {
             await this.#verify(seat, exchange, step);
             break;
           case "callHandler":
-            await this.#callHandler(seat, exchange, step, request, async () => (read = await this.#handlerBody(request, budget)));
+            await this.#callHandler(
+              seat, exchange, step, request, async () => (read = await this.#handlerBody(request, unknown, "original")),
+            );
+            known();
             break;
           case "forward": {
             if (step.reply === "pass") {
@@ -871,19 +906,33 @@ export class Gate {
     else this.#options.waitUntil?.(work);
   }
 
-  /** One request's share of the bytes the gate may hold. */
-  #budget(): { budget: Budget; release: () => void } {
+  /** One request's share of the bytes the gate may hold; `unknown` until its caller is known. */
+  #budget(): { budget: Budget; unknown: Budget; known: () => void; release: () => void } {
     let taken = 0;
+    let takenUnknown = 0;
+    const take = (bytes: number): boolean => {
+      if (this.#heldBytes + bytes > heldBytesMax) return false;
+      this.#heldBytes += bytes;
+      taken += bytes;
+      return true;
+    };
+    const known = (): void => {
+      this.#unknownBytes -= takenUnknown;
+      takenUnknown = 0;
+    };
     return {
-      budget: {
+      budget: { take },
+      unknown: {
         take: (bytes) => {
-          if (this.#heldBytes + bytes > heldBytesMax) return false;
-          this.#heldBytes += bytes;
-          taken += bytes;
+          if (this.#unknownBytes + bytes > unknownBytesMax || !take(bytes)) return false;
+          this.#unknownBytes += bytes;
+          takenUnknown += bytes;
           return true;
         },
       },
+      known,
       release: () => {
+        known();
         this.#heldBytes -= taken;
         taken = 0;
       },
@@ -980,17 +1029,24 @@ function mentionedVariables(text: string, env: Readonly<Record<string, unknown>>
   return list;
 }
 
-async function readBody(request: Request, bytesMax: number, budget: Budget): ReturnType<typeof readWhole> {
+/** The rules that routes of the configuration name, as the text has them: for what is told at the start. */
+function mentionedRules(text: string): string[] {
+  return [...new Set([...text.matchAll(/"rule"\s*:\s*"([^"]+)"/g)].map(([, rule]) => rule!))];
+}
+
+async function readBody(
+  request: Request, bytesMax: number, budget: Budget, rest: "cancel" | "leave" = "leave", timeLimitMs?: number,
+): ReturnType<typeof readWhole> {
   if (request.bodyUsed) return { state: "failed" };
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bytesMax) return { state: "overLimit" };
-  const whole = await readWhole(request.body, bytesMax, budget, "leave");
+  const whole = await readWhole(request.body, bytesMax, budget, rest, timeLimitMs);
   if (signalOf(request).aborted) throw new ClientLeft();
   return whole;
 }
 
 /** Settles with the work, or rejects as soon as the client leaves; the work goes on. */
-async function untilLeft(work: Promise<void>, client: AbortSignal): Promise<void> {
+async function untilLeft<T>(work: Promise<T>, client: AbortSignal): Promise<T> {
   work.catch(() => {});  // when the client leaves first, nobody awaits it
   if (client.aborted) throw new ClientLeft();
   let leave: (() => void) | undefined;
@@ -999,7 +1055,7 @@ async function untilLeft(work: Promise<void>, client: AbortSignal): Promise<void
     client.addEventListener("abort", leave, { once: true });
   });
   try {
-    await Promise.race([work, left]);
+    return await Promise.race([work, left]);
   } finally {
     client.removeEventListener("abort", leave!);
   }
@@ -1020,7 +1076,8 @@ function authError(core: Core, step: Respond): AuthError {
   );
 }
 
-function codeOf(fault: unknown): "authority_unavailable" | "body_too_large" | "gate_overloaded" | "host_failed" {
+function codeOf(fault: unknown): "authority_unavailable" | "body_malformed" | "body_too_large" | "gate_overloaded" | "host_failed" {
+  if (fault instanceof BodyUnread) return "body_malformed";
   if (fault instanceof BodyTooLarge) return "body_too_large";
   if (fault instanceof DenylistUnread) return "authority_unavailable";
   const overloaded = fault instanceof Overloaded || (fault instanceof CoreRefused && fault.code === "gate_overloaded");

@@ -79,7 +79,7 @@ export interface Handlers {
   /** With `auth`: nothing, `null`, `{}` and an event without a handler deny. */
   strict?: boolean;
   handlers?: {
-    /** How long a handler may take; then 503. Default 5000. */
+    /** How long a handler may take, then 503, and before it the body that it is to get, then 400. Default 5000. */
     timeLimitMs?: number;
     /** `authenticate` gets the request's body, of at most so many bytes; a longer one is 413. Default 0: no body. */
     bodyBytesMax?: number;
@@ -120,14 +120,20 @@ export class HandlerSet {
   readonly #on: ReadonlyMap<string, On> | undefined;
   /** Whether what LangGraph takes for a yes is one. */
   readonly #lenient: boolean;
-  readonly #timeLimitMs: number;
+  /** Whether they are an Auth object's. */
+  readonly #ofAuth: boolean;
+  /** For an answer, and for the body that `authenticate` gets. */
+  readonly timeLimitMs: number;
   /** Told of a handler that failed: its name and the kind of fault. */
   readonly #told: (warning: string) => void;
 
-  /** @throws {ConfigError} when they cannot be used. */
-  constructor({ authenticate, on, auth, strict, handlers = {} }: Handlers, told: (warning: string) => void) {
+  /**
+   * @param rules what routes of the configuration ask about, `RESOURCE:ACTION`
+   * @throws {ConfigError} when they cannot be used.
+   */
+  constructor({ authenticate, on, auth, strict, handlers = {} }: Handlers, told: (warning: string) => void, rules: readonly string[] = []) {
     this.#told = told;
-    this.#timeLimitMs = wholeNumber("handlers.timeLimitMs", handlers.timeLimitMs ?? timeLimitMsDefault, 1, 600_000);
+    this.timeLimitMs = wholeNumber("handlers.timeLimitMs", handlers.timeLimitMs ?? timeLimitMsDefault, 1, 600_000);
     this.bodyBytesMax = wholeNumber("handlers.bodyBytesMax", handlers.bodyBytesMax ?? 0, 0, 10 * 1024 * 1024);
     let callbacks: Readonly<Record<string, unknown>> | undefined = on;
     if (auth !== undefined) {
@@ -143,6 +149,7 @@ export class HandlerSet {
     if (authenticate !== undefined && typeof authenticate !== "function") throw fault("authenticate", "must be a function");
     if (callbacks !== undefined && (typeof callbacks !== "object" || callbacks === null)) throw fault("on", "must be an object of functions");
     this.authenticate = authenticate;
+    this.#ofAuth = auth !== undefined;
     this.#lenient = auth !== undefined && strict !== true;
     const warnings: string[] = [];
     if (callbacks !== undefined) {
@@ -154,8 +161,8 @@ export class HandlerSet {
         if (auth === undefined) throw fault(`on["${key}"]`, message);
         warnings.push(`auth.on("${key}"): ${message}; it is never called`);
       }
-      this.#on = new Map(list as [string, On][]);
-      if (this.#lenient) warnings.push(...this.#openings());
+      this.#on = new Map((list as [string, On][]).filter(([key]) => keys.has(key)));
+      if (this.#lenient) warnings.push(...this.#openings(rules));
     }
     this.warnings = warnings;
   }
@@ -165,11 +172,15 @@ export class HandlerSet {
   }
 
   /** What LangGraph's meanings leave open, in a line. */
-  #openings(): string[] {
-    const open = resources.flatMap((resource) => {
+  #openings(rules: readonly string[]): string[] {
+    const open: string[] = resources.flatMap((resource) => {
       const without = actionsOf[resource].filter((action) => this.#find(resource, action) === undefined);
       return without.length === actionsOf[resource].length ? [resource] : without.map((action) => `${resource}:${action}`);
     });
+    for (const rule of rules) {
+      const [resource = "", action = ""] = rule.split(":");
+      if (!open.includes(resource) && !open.includes(rule) && this.#find(resource, action) === undefined) open.push(rule);
+    }
     const handled = open.length === 0 ? "" : `no handler for ${open.join(", ")}: open to every user; `;
     return [`auth: ${handled}a handler that returns nothing, null or {} allows everything, as in LangGraph. \`strict: true\` denies in each case`];
   }
@@ -184,11 +195,11 @@ export class HandlerSet {
     const name = step.handler === "authenticate" ? "authenticate" : `${step.resource}:${step.action}`;
     try {
       const work = step.handler === "authenticate" ? this.#askWho(request) : this.#askWhether(step);
-      return await withinTime(this.#timeLimitMs, work);
+      return await withinTime(this.timeLimitMs, work);
     } catch (thrown) {
       if (thrown instanceof Stalled) return { state: "timedOut" };
       try {
-        const refusal = refusalOf(thrown);
+        const refusal = refusalOf(thrown, this.#ofAuth);
         if (refusal !== undefined) return refusal;
       } catch {
         // what it threw cannot be looked at, or its headers are none
@@ -254,9 +265,20 @@ function wholeNumber(path: string, value: unknown, min: number, max: number): nu
   throw fault(path, `must be a whole number from ${min} to ${max}`);
 }
 
-/** LangGraph's own test for its HTTPException, which may be of another copy of its package. */
-function refusalOf(thrown: unknown): HandlerResult | undefined {
-  if (typeof thrown !== "object" || thrown === null || !("status" in thrown) || !("headers" in thrown)) return undefined;
+/**
+ * Whether it is an HTTPException: ours, or LangGraph's, perhaps of another copy of its package. Errors of other packages (a model's
+ * API, a fetched Response) have a status and headers as well, and words that are not for the client. LangGraph's class gives its
+ * errors no name, and a bundler may take the class's: of an Auth object's, what has its fields and no other is one.
+ */
+function isHttpException(thrown: object, ofAuth: boolean): boolean {
+  if (thrown instanceof HTTPException) return true;
+  if (!(thrown instanceof Error)) return false;
+  return thrown.name === "HTTPException" || thrown.constructor.name === "HTTPException" ||
+    (ofAuth && Object.keys(thrown).sort().join() === "headers,status");
+}
+
+function refusalOf(thrown: unknown, ofAuth: boolean): HandlerResult | undefined {
+  if (typeof thrown !== "object" || thrown === null || !isHttpException(thrown, ofAuth)) return undefined;
   const { status, headers, message } = thrown as { status: unknown; headers: HeadersInit | undefined; message?: unknown };
   if (typeof status !== "number" || !Number.isInteger(status) || status < 400 || status > 599) return undefined;
   return {
@@ -276,8 +298,13 @@ function verdictText(verdict: unknown, lenient: boolean): string {
     if (!plain) throw new TypeError("neither a boolean nor a filter");
     return String(lenient);
   }
-  // An operand that is undefined must not make its condition go away.
-  return JSON.stringify(verdict, (_, operand: unknown) => (operand === undefined || typeof operand === "function" ? null : operand));
+  // An operand without JSON must not make its condition go away, and a toJSON of its own not the filter.
+  const text = JSON.stringify(verdict, (_, operand: unknown) => (["undefined", "function", "symbol"].includes(typeof operand) ? null : operand));
+  const filter = JSON.parse(text) as unknown;
+  if (typeof filter !== "object" || filter === null || Array.isArray(filter) || Object.keys(filter).length === 0) {
+    throw new TypeError("neither a boolean nor a filter");
+  }
+  return text;
 }
 
 /** Each member's text; none of what is no object. */

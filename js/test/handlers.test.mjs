@@ -388,3 +388,151 @@ describe("an Auth object of LangGraph's", () => {
     assert.equal(said.filter((line) => line.includes("open to every user")).length, 1);
   });
 });
+
+describe("what a handler throws or returns, and is none of HTTPException's or a filter's", () => {
+  const apiError = () => Object.assign(new Error("the key sk-live-SECRET is not good"), { status: 429, headers: { "x-secret": "1" }, error: {}, code: null });
+  const thrown = {
+    "an API's error": apiError,
+    "the same, without an Error": () => ({ status: 429, headers: { "x-secret": "1" }, message: "sk-live-SECRET" }),
+    "a fetched Response": () => new Response("sk-live-SECRET", { status: 401, headers: { "x-secret": "1", "set-cookie": "a=b" } }),
+  };
+  for (const [what, make] of Object.entries(thrown)) {
+    it(`${what}: 500, and neither its words nor its headers`, async () => {
+      const wrong = () => { throw make(); };
+      for (const handlers of [{ authenticate: wrong }, { authenticate: byName, on: { "*": wrong } }, { auth: new Auth().authenticate(wrong) }]) {
+        const { status, code, detail, headers, calls } = await outcome(handlers);
+        assert.deepEqual([status, code, calls.length], [500, "handler_failed", 0]);
+        assert.equal(headers.get("x-secret") ?? headers.get("set-cookie"), null);
+        assert.doesNotMatch(detail, /SECRET/);
+      }
+    });
+  }
+
+  it("LangGraph's exception is known by its name, and under `auth` without it", async () => {
+    class Mangled extends Error {
+      constructor(status, { message, headers = {} }) {
+        super(message);
+        this.status = status;
+        this.headers = headers;
+      }
+    }
+    const wrong = () => { throw new Mangled(402, { message: "pay first" }); };
+    const { status, detail } = await outcome({ auth: new Auth().authenticate(wrong) });
+    assert.deepEqual([status, detail], [402, "pay first"]);
+    assert.equal((await outcome({ authenticate: wrong })).status, 500);
+  });
+
+  it("an operand without JSON denies; a toJSON of its own opens nothing", async () => {
+    const search = () => as("alice", "POST", "/threads/search", { body: {} });
+    const of = async (filter) => {
+      const { status, calls } = await outcome({ authenticate: byName, on: { "*": () => filter } }, search());
+      return [status, calls.length];
+    };
+    for (const operand of [Symbol("x"), undefined, () => true]) assert.deepEqual(await of({ a: "x", owner: operand }), [403, 0]);
+    for (const text of [true, false, "x", [], {}, null, undefined]) {
+      assert.deepEqual(await of({ owner: "x", toJSON: () => text }), [500, 0]);
+    }
+  });
+});
+
+describe("callers whom no handler has admitted yet", () => {
+  const stalling = (bytes, signal) => new ReadableStream({
+    start(controller) {
+      controller.enqueue(new Uint8Array(bytes).fill(32));
+      signal?.addEventListener("abort", () => controller.error(signal.reason));
+    },
+  });
+
+  it("leave room for the others' bodies, and their own must come in the handler's time", async () => {
+    const eight = 8 * 1024 * 1024 - 1024;
+    const { gate } = await gateWith(
+      { ...config(), shared_identities: true, credentials: [{ kind: "jwt" }, { kind: "handler" }], authenticate: () => "x", handlers: { bodyBytesMax: 10 * 1024 * 1024, timeLimitMs: 400 } },
+      { "*": () => Response.json({ thread_id: threadId, metadata: { owner: "alice" } }) },
+    );
+    const anonymous = Array.from({ length: 4 }, () => gate.handle(as("unknown", "POST", "/threads", { body: stalling(eight) })));
+    await tick(50);
+    const known = await gate.handle(request("POST", "/threads", { body: `{"metadata":{}}${" ".repeat(eight)}` }));
+    assert.equal(known.status, 200, "a token's body of eight megabytes fits beside those");
+    const answers = await Promise.all(anonymous.map(async (one) => (await (await one).json()).code));
+    assert.deepEqual(answers.sort(), ["body_malformed", "body_malformed", "gate_overloaded", "gate_overloaded"]);
+    const later = await gate.handle(as("unknown", "POST", "/threads", { body: {} }));
+    assert.notEqual(later.status, 503, "what they held is given back");
+    gate.close();
+  });
+
+  it("a body that does not come in time is refused in authenticate as well, and the bytes are given back", async () => {
+    const { gate } = await gateWith({ authenticate: () => "x", handlers: { bodyBytesMax: 10 * 1024 * 1024, timeLimitMs: 50 } });
+    for (let round = 0; round < 4; round++) {
+      await assert.rejects(gate.authenticate(as("x", "POST", "/", { body: stalling(8 * 1024 * 1024) })), { code: "body_malformed", status: 400 });
+    }
+    assert.equal((await gate.authenticate(as("x", "POST", "/", { body: {} }))).identity, "x");
+    gate.close();
+  });
+
+  it("hold no exchange once they have left", async () => {
+    const { gate } = await gateWith({ authenticate: () => new Promise(() => {}), handlers: { timeLimitMs: 60_000 } });
+    const clients = Array.from({ length: 4096 }, () => new AbortController());
+    const asked = clients.map(({ signal }) => gate.handle(as("x", "GET", "/threads/search", { signal })));
+    // Half of an instance's exchanges are for those who are known already.
+    const statuses = await Promise.race([Promise.all(asked.slice(2048).map(async (one) => (await one).status)), tick(5_000)]);
+    assert.deepEqual([...new Set(statuses)], [503]);
+    const other = await gateWith({ ...config() }, { "POST /threads/search": () => Response.json([]) });
+    assert.equal((await other.gate.handle(request("POST", "/threads/search", { body: {} }))).status, 200);
+    for (const client of clients) client.abort();
+    const left = await Promise.race([Promise.all(asked.slice(0, 2048).map(async (one) => (await one).status)), tick(5_000)]);
+    assert.deepEqual([...new Set(left)], [499]);
+    const next = await gateWith({ authenticate: () => "x" }, { "*": () => Response.json({}) });
+    assert.equal((await next.gate.authenticate(as("x", "GET", "/"))).identity, "x");
+    for (const one of [gate, other.gate, next.gate]) one.close();
+  });
+});
+
+describe("gate.authenticate and the request's body", () => {
+  // What is copied and not read is kept in memory whole.
+  it("is not copied where no handler gets it", async () => {
+    for (const [handlers, copies] of [[undefined, 0], [{ bodyBytesMax: 1024 }, 1]]) {
+      const { gate } = await gateWith({ authenticate: () => "x", ...(handlers && { handlers }) });
+      const incoming = as("x", "POST", "/", { body: { a: 1 } });
+      let copied = 0;
+      const { clone } = incoming;
+      incoming.clone = function () { copied++; return clone.call(this); };
+      assert.equal((await gate.authenticate(incoming)).identity, "x");
+      assert.equal(copied, copies);
+      assert.deepEqual(await incoming.json(), { a: 1 });
+      gate.close();
+    }
+  });
+  it("may have been read already where no handler gets it", async () => {
+    const { gate } = await gateWith({ authenticate: () => "x" });
+    const incoming = as("x", "POST", "/", { body: { a: 1 } });
+    await incoming.text();
+    assert.equal((await gate.authenticate(incoming)).identity, "x");
+    gate.close();
+  });
+});
+
+describe("routes of the configuration beside an Auth object", () => {
+  const routes = { url: upstreamUrl, routes: [{ method: "GET", path: "/admin", rule: "admin:read" }, { method: "GET", path: "/notes", rule: "notes:search" }] };
+  const four = () => new Auth().authenticate(byNameOf).on("threads", () => true).on("assistants", () => true).on("crons", () => true).on("store", () => true);
+  const byNameOf = () => ({ identity: "alice", permissions: [] });
+
+  it("are named where no handler is asked about them, from a text too", async () => {
+    const { gate, told } = await gateWith({ auth: four(), upstream: routes });
+    assert.match(told.join("\n"), /no handler for admin:read, notes:search: open to every user/);
+    gate.close();
+    const said = [];
+    (await Gate.create(`// a text\n${JSON.stringify({ upstream: routes })}`, { auth: four().on("*:read", () => true), onWarning: (line) => said.push(line) })).close();
+    assert.match(said.join("\n"), /no handler for notes:search: open to every user/);
+    const covered = await gateWith({ auth: four().on("*", () => true), upstream: routes });
+    assert.doesNotMatch(covered.told.join("\n"), /open to every user/);
+    covered.gate.close();
+  });
+
+  it("a handler under a name that is no event is said to be never called, and is not", async () => {
+    const { gate, told } = await gateWith({ auth: four().on("notes", () => assert.fail("called")), upstream: routes });
+    assert.match(told[0], /auth\.on\("notes"\).*never called/);
+    assert.match(told[1], /no handler for admin:read, notes:search/);
+    assert.equal((await gate.handle(as("alice", "GET", "/notes"))).status, 200);
+    gate.close();
+  });
+});
