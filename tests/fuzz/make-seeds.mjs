@@ -16,7 +16,7 @@ const caseFiles = readdirSync(new URL("../cases/", import.meta.url))
   .map((name) => read(`../cases/${name}`))
   .filter((file) => Array.isArray(file.cases));
 
-const targets = ["credential", "jws", "jwk_set", "config", "claims", "json", "route", "exchange"];
+const targets = readdirSync(new URL("./", import.meta.url)).flatMap((name) => /^(.*)_fuzz\.cpp$/.exec(name)?.slice(1) ?? []);
 for (const target of targets) {
   rmSync(join(folder, target), { recursive: true, force: true });
   mkdirSync(join(folder, target), { recursive: true });
