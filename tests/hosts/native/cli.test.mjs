@@ -212,6 +212,11 @@ test("a secret from a file that NAME_FILE names", () => {
   const started = spawnSync(binary, ["serve", "--listen", "127.0.0.1:0"], { encoding: "utf8", timeout: 20_000, env: { ...process.env, ...environment } });
   assert.equal(started.status, 2);
   assert.match(started.stderr, /SUPABASE_ANON_KEY_FILE: .* cannot be read or is empty/);
+  const withRedis = spawnSync(binary, ["serve", "--config", writeConfig("http://127.0.0.1:1"), "--listen", "127.0.0.1:0", "--denylist", "redis://127.0.0.1:1/list"], {
+    encoding: "utf8", timeout: 20_000, env: { ...process.env, POSTERN_REDIS_PASSWORD_FILE: nowhere },
+  });
+  assert.equal(withRedis.status, 2);
+  assert.match(withRedis.stderr, /POSTERN_REDIS_PASSWORD_FILE: .* cannot be read or is empty/);
 });
 
 test("a denylist that cannot be used stops the start", () => {
