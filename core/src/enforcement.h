@@ -78,6 +78,7 @@ class Enforcement {
   [[nodiscard]] Flow<Failure> consult_about(std::vector<std::string>& labels, json::Value value);
   // enforcement_custom.cpp
   [[nodiscard]] Flow<Outcome> custom();
+  [[nodiscard]] Flow<Failure> consult_custom();
 
   // enforcement_handlers.cpp
   // Asks the program's handler and adds its answer to `decision`. What it changed in the value's metadata is written into
@@ -104,6 +105,7 @@ class Enforcement {
   [[nodiscard]] Flow<Failure> require_runnable(std::string id);
   // The thread that a run names, made where it is missing and the client asked for that.
   [[nodiscard]] Flow<Failure> require_or_make_thread(bool make);
+  [[nodiscard]] bool judges_creation() const;
 
   // Who runs it, written into a run where the configuration says so.
   void tell_identity(json::Value& run) const;

@@ -14,7 +14,43 @@ const json::Value& member_of(const json::Value& object, const std::string& name)
   return member == nullptr ? none : *member;
 }
 
+Refusal unread_body() {
+  return Refusal{Error::filter_not_enforceable, "metadata cannot be written into a body that is not read"};
+}
+Refusal not_an_object() { return Refusal{Error::body_malformed, "the body must be a JSON object"}; }
+
 }  // namespace
+
+bool CustomRoute::writes() const {
+  return action == "create" || (judged == Judged::object && method != "GET" && method != "DELETE");
+}
+
+bool CustomRoute::keeps_filter() const {
+  if (!path_equals.empty()) return true;
+  return body == Body::any && writes() ? false : judged != Judged::nothing || action == "create";
+}
+
+// Metadata is shown, and may be changed, where the client's body has some or what is made gets some.
+Flow<Enforcement::Failure> Enforcement::consult_custom() {
+  const CustomRoute& custom = *match_.custom;
+  json::Value value = json::Value::object();
+  for (const auto& [name, text] : match_.parameters) value.set(name, json::Value::string(text));
+  if (!has_body_ && custom.action != "create") {
+    co_return co_await consult(decision_, custom.resource, custom.action, std::move(value), nullptr);
+  }
+  const json::Value& sent = member_of(body_, custom.metadata);
+  json::Value changed = json::Value::object();
+  changed.set("metadata", sent);
+  value.set("metadata", sent);
+  if (auto failure = co_await consult(decision_, custom.resource, custom.action, std::move(value), &changed)) co_return failure;
+  if (json::equal(*changed.find("metadata"), sent)) co_return std::nullopt;
+  if (custom.body == CustomRoute::Body::any) co_return unread_body();
+  if (!has_body_) body_ = json::Value::object();
+  if (!body_.is_object()) co_return not_an_object();
+  has_body_ = true;
+  body_.set(custom.metadata, *changed.find("metadata"));
+  co_return std::nullopt;
+}
 
 Flow<Outcome> Enforcement::custom() {
   const CustomRoute& custom = *match_.custom;
@@ -22,12 +58,6 @@ Flow<Outcome> Enforcement::custom() {
     auto decision = gate_.settings.policy.decide(user_, custom.resource, custom.action);
     if (!decision) co_return decision.error();
     decision_ = std::move(decision).value();
-    if (asks_handlers()) {
-      json::Value value = json::Value::object();
-      for (const auto& [name, text] : match_.parameters) value.set(name, json::Value::string(text));
-      auto failure = co_await consult(decision_, custom.resource, custom.action, std::move(value), nullptr);
-      if (failure) co_return *failure;
-    }
   }
   for (const auto& [name, wanted] : custom.path_equals) {
     const json::Value value = is_user_reference(wanted) ? user_value(wanted, user_) : json::Value::string(wanted);
@@ -43,7 +73,7 @@ Flow<Outcome> Enforcement::custom() {
     if (body.state == BodyResult::State::over_limit) co_return Refusal{Error::body_too_large};
     if (body.state == BodyResult::State::failed) co_return Refusal{Error::body_malformed};
     if (custom.body == CustomRoute::Body::any) {
-      if (!decision_.stamp.empty()) co_return Refusal{Error::filter_not_enforceable, "a body that is not read cannot be stamped"};
+      if (!decision_.stamp.empty()) co_return unread_body();
       raw_body_ = std::move(body.bytes);
     } else if (!body.bytes.empty()) {
       auto parsed = json::parse(body.bytes);
@@ -55,10 +85,21 @@ Flow<Outcome> Enforcement::custom() {
       has_body_ = true;
     }
   }
+  if (custom.access == CustomRoute::Access::rule && asks_handlers()) {
+    if (auto failure = co_await consult_custom()) co_return *failure;
+  }
+  // A policy's filter was looked at when the gate was made; a handler's is not known before.
+  if (filtered() && !custom.keeps_filter()) {
+    co_return Refusal{Error::filter_not_enforceable,
+                      "the filter cannot be kept on this route: it needs `judge`, or a JSON body where it creates"};
+  }
   const bool creates = custom.action == "create";
-  if (!decision_.stamp.empty() || (creates && filtered())) {
+  // Who may change an object does not become its owner.
+  const bool updates = custom.writes() && !creates;
+  const bool stamps = custom.body != CustomRoute::Body::any && (creates || (custom.body == CustomRoute::Body::json && !updates));
+  if (stamps && (!decision_.stamp.empty() || (creates && filtered()))) {
     if (!has_body_) body_ = json::Value::object();
-    if (!body_.is_object()) co_return Refusal{Error::body_malformed, "the body must be a JSON object"};
+    if (!body_.is_object()) co_return not_an_object();
     has_body_ = true;
     json::Value metadata = member_of(body_, custom.metadata);
     if (!metadata.is_object()) metadata = json::Value::object();
@@ -71,7 +112,8 @@ Flow<Outcome> Enforcement::custom() {
     }
     body_.set(custom.metadata, std::move(metadata));
   }
-  if (!filtered() || custom.judged == CustomRoute::Judged::nothing) co_return forward();
+  const bool keeps = filtered() || (updates && !decision_.stamp.empty());
+  if (!keeps || custom.judged == CustomRoute::Judged::nothing) co_return forward();
   if (custom.judged == CustomRoute::Judged::object && custom.method != "GET") {
     // What is changed is looked at before: afterwards it would be too late.
     const IncomingResponse before = co_await ask("GET", match_.path, {}, gate_.settings.limits.reply_bytes_max);
@@ -80,8 +122,18 @@ Flow<Outcome> Enforcement::custom() {
     if (before.status == 404) co_return Refusal{Error::object_unknown, "Not found"};
     const auto object = parse_reply(before.body);
     if (before.status != 200 || !object) co_return Refusal{Error::upstream_failed};
-    if (!decision_.filter->matches(member_of(object.value(), custom.metadata)))
-      co_return Refusal{Error::object_unknown, "Not found"};
+    const json::Value& stored = member_of(object.value(), custom.metadata);
+    if (filtered() && !decision_.filter->matches(stored)) co_return Refusal{Error::object_unknown, "Not found"};
+    if (updates && has_body_) {
+      // Whose it is stays as it is stored (docs/decisions/0010).
+      if (!body_.is_object()) co_return not_an_object();
+      const json::Value* sent = body_.find(custom.metadata);
+      // A PUT that says nothing of it would take it away.
+      if (sent == nullptr ? custom.method == "PUT" : !sent->is_object()) body_.set(custom.metadata, json::Value::object());
+      std::vector<std::string> kept = filtered() ? decision_.filter->fields() : std::vector<std::string>{};
+      for (const auto& [field, value] : decision_.stamp) kept.push_back(field);
+      keep_metadata(body_, kept, stored, custom.metadata);
+    }
     co_return forward();
   }
 

@@ -254,8 +254,8 @@ void stamp_metadata(json::Value& body, const Stamp& stamp) {
   }
 }
 
-void keep_metadata(json::Value& body, const std::vector<std::string>& fields, const json::Value& stored) {
-  json::Value* metadata = body.find("metadata");
+void keep_metadata(json::Value& body, const std::vector<std::string>& fields, const json::Value& stored, std::string_view name) {
+  json::Value* metadata = body.find(name);
   if (metadata == nullptr || !metadata->is_object()) return;
   for (const std::string& field : fields) {
     if (const json::Value* kept = stored.find(field)) {

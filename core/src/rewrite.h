@@ -35,7 +35,9 @@ void stamp_metadata(json::Value& body, const Stamp& stamp);
 
 // metadata of what is changed: the fields that decide whose an object is stay what they are in `stored`. Written out
 // where they are stored (a server that replaces metadata keeps them), left out where they are not (nobody gains one).
-void keep_metadata(json::Value& body, const std::vector<std::string>& fields, const json::Value& stored);
+// `name`: of the member that holds it.
+void keep_metadata(json::Value& body, const std::vector<std::string>& fields, const json::Value& stored,
+                   std::string_view name = "metadata");
 
 // metadata of a search, or of what is created under a filter: the filter's fields are the gate's.
 void require_metadata(json::Value& body, const std::vector<std::pair<std::string, json::Value>>& equalities);

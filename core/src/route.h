@@ -123,6 +123,12 @@ struct CustomRoute {
   std::string metadata = "metadata";  // the member of an object that the filter looks at and the stamp is written to
   bool streams = false;
   Route row = {};  // what match_route gives; its views point into the strings above
+
+  // Whether the body may say whose an object is: what is made, and what is changed after a look at it.
+  [[nodiscard]] bool writes() const;
+  // Whether a rule's filter can be kept here: by the path, by a look at objects, or in the metadata of what is made. Not where
+  // it would have to be written into a body that is not read.
+  [[nodiscard]] bool keeps_filter() const;
 };
 using CustomRoutes = std::vector<std::unique_ptr<CustomRoute>>;
 

@@ -256,10 +256,11 @@ Fault check_custom_rules(const Object& top, const Settings& settings) {
   for (const auto& route : settings.upstream.routes) {
     if (route->access != CustomRoute::Access::rule) continue;
     const Rule* rule = settings.policy.find_rule(route->resource, route->action);
-    const bool kept = route->judged != CustomRoute::Judged::nothing || route->action == "create" || !route->path_equals.empty();
-    if (rule == nullptr || !rule->allowed || !rule->filter || kept) continue;
+    if (rule == nullptr || !rule->allowed || !rule->filter || route->keeps_filter()) continue;
+    const bool unread = route->body == CustomRoute::Body::any && route->writes();
     return top.at("policy", "the rule " + rule->key + " has a filter, which " + route->method + " " + route->path +
-                                " cannot keep: give the route `judge` or `path_equals`, or a rule without filter");
+                                " cannot keep: give the route " + (unread ? "`\"body\": \"json\"`" : "`judge`") +
+                                " or `path_equals`, or a rule without filter");
   }
   return std::nullopt;
 }

@@ -166,6 +166,24 @@ TEST(Settings, FaultsSayWhereAndHowToMend) {
   }
 }
 
+TEST(Settings, AFilterThatARouteCannotKeepIsAFault) {
+  const auto with = [](std::string_view route) {
+    return R"({"issuers":[{"issuer":"https://idp.example","audience":"agents"}],"upstream":{"url":"http://127.0.0.1:2024",)"
+           R"("api":"generic","routes":[{)" +
+           std::string(route) + R"(}]},"policy":{"notes":{"filter":{"owner":"$user.identity"}}}})";
+  };
+  const std::string read = R"("method":"GET","path":"/notes/{id}","rule":"notes:read")";
+  EXPECT_NE(fault_of(with(read)).find("give the route `judge` or"), std::string::npos) << fault_of(with(read));
+  EXPECT_EQ(fault_of(with(read + R"(,"judge":"object")")), "");
+  EXPECT_EQ(fault_of(with(read + R"(,"path_equals":{"id":"$user.identity"})")), "");
+  for (const std::string_view route : {R"("method":"POST","path":"/notes","rule":"notes:create")",
+                                       R"("method":"PUT","path":"/notes/{id}","rule":"notes:update","judge":"object")"}) {
+    EXPECT_EQ(fault_of(with(route)), "") << route;
+    const std::string unread = std::string(route) + R"(,"body":"any")";
+    EXPECT_NE(fault_of(with(unread)).find("`\"body\": \"json\"` or"), std::string::npos) << fault_of(with(unread));
+  }
+}
+
 TEST(Settings, OpenRulesBesideFilteredOnesAreSaidAloud) {
   const std::string head =
       R"({"issuers":[{"issuer":"https://i","audience":"a"}],"upstream":{"url":"http://127.0.0.1"},"policy":)";
