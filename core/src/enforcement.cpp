@@ -99,6 +99,12 @@ bool holds(const std::vector<std::string>& list, std::string_view text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
 
+// Of an assistant, or one of its versions, against upstream.graphs.
+bool is_of_listed_graph(const json::Value& assistant, const std::vector<std::string>& graphs) {
+  const json::Value* graph = assistant.find("graph_id");
+  return graphs.empty() || (graph != nullptr && holds(graphs, graph->as_string()));
+}
+
 }  // namespace
 
 Enforcement::Enforcement(FlowDriver& driver, GateState& gate, const User& user, const RouteMatch& match,
@@ -345,7 +351,8 @@ Flow<Enforcement::Failure> Enforcement::require_thread(std::string id) {
 
 // LangGraph's JS server streams and joins a run whatever thread stands before it in the path.
 Flow<Enforcement::Failure> Enforcement::require_run(std::string thread_id, std::string run_id) {
-  if (!filtered()) co_return std::nullopt;
+  // Handlers may have judged by the thread's id alone.
+  if (!filtered() && !asks_handlers()) co_return std::nullopt;
   // A run's kwargs hold its whole input.
   const std::size_t bytes_max = gate_.settings.limits.reply_bytes_max;
   const IncomingResponse reply = co_await ask("GET", "/threads/" + thread_id + "/runs/" + run_id, {}, bytes_max);
@@ -409,8 +416,8 @@ Flow<Enforcement::Found> Enforcement::find_cron(std::string id, Filter filter) {
 // user may read. System assistants are the server's own graphs: who may run at all may run them, as in LangGraph's server.
 Flow<Enforcement::Failure> Enforcement::require_runnable(std::string id) {
   const Refusal unknown{Error::assistant_not_allowed, "Assistant not found"};
+  const auto& graphs = gate_.settings.upstream.graphs;
   if (!is_uuid(id)) {
-    const auto& graphs = gate_.settings.upstream.graphs;
     if (!graphs.empty() && !holds(graphs, id)) co_return unknown;
     co_return std::nullopt;
   }
@@ -420,7 +427,7 @@ Flow<Enforcement::Failure> Enforcement::require_runnable(std::string id) {
     auto failure = co_await consult(readable.value(), Resource::assistants, Action::read, shown_id("assistant_id", id), nullptr);
     if (failure) co_return hidden(*failure, unknown);
   }
-  if (!readable->filter) co_return std::nullopt;
+  if (!readable->filter && graphs.empty()) co_return std::nullopt;
   // Looked up without the filter in the question, so that both ways of being visible are one call.
   const IncomingResponse reply = co_await ask("GET", "/assistants/" + id, {}, object_bytes_max);
   if (explaining_) co_return std::nullopt;
@@ -430,16 +437,24 @@ Flow<Enforcement::Failure> Enforcement::require_runnable(std::string id) {
   const auto assistant = parse_reply(reply.body);
   if (!assistant) co_return Refusal{Error::upstream_failed};
   const json::Value& metadata = metadata_of(assistant.value());
-  const bool visible = is_system_assistant(metadata) || readable->filter->matches(metadata);
-  if (!has_string(assistant.value(), "assistant_id", id) || !visible) co_return unknown;
+  const bool visible = !readable->filter || is_system_assistant(metadata) || readable->filter->matches(metadata);
+  const bool runnable = visible && is_of_listed_graph(assistant.value(), graphs);
+  if (!has_string(assistant.value(), "assistant_id", id) || !runnable) co_return unknown;
   co_return std::nullopt;
 }
 
+// Where whoever may run may make any thread as well, the server may do that.
+bool Enforcement::judges_creation() const {
+  const auto creation = gate_.settings.policy.decide(user_, Resource::threads, Action::create);
+  return asks_handlers() || !creation || creation->filter || !creation->stamp.empty();
+}
+
 // Creation with an id of the client's is decided by the upstream's own atomic create, never by the look before it: 409
-// means that the thread is there and was not found as the caller's.
+// means that the thread is there and was not found as the caller's. It is made here even where runs have no filter: the server
+// would make it with the run's metadata, and threads:create would not be asked.
 Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
   const Refusal unknown{Error::object_unknown, "Thread not found"};
-  Found found = co_await find_thread(match_.thread_id, *decision_.filter);
+  Found found = co_await find_thread(match_.thread_id, decision_.filter);
   if (!found) co_return found.error();
   if (found.value()) co_return std::nullopt;
   if (!make) co_return unknown;
@@ -459,9 +474,10 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
   }
   own_metadata(thread, creation.value());
   own_metadata(thread, decision_);
-  const json::Value made_with = metadata_of(thread);
-  const bool ones_own = decision_.filter->matches(made_with) && (!creation->filter || creation->filter->matches(made_with));
-  if (!ones_own) co_return not_ones_own();
+  const auto ones_own = [&](const json::Value& metadata) {
+    return (!filtered() || decision_.filter->matches(metadata)) && (!creation->filter || creation->filter->matches(metadata));
+  };
+  if (!ones_own(metadata_of(thread))) co_return not_ones_own();
 
   const IncomingResponse reply = co_await ask("POST", "/threads", json::write(thread), object_bytes_max);
   if (auto failure = unusable(reply)) co_return failure;
@@ -469,8 +485,7 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
   if (reply.status != 200) co_return Refusal{Error::upstream_failed};
   // An older server may answer a create with the row that is there, whoever's it is.
   const auto made = parse_reply(reply.body);
-  const bool good =
-      made && has_string(made.value(), "thread_id", match_.thread_id) && decision_.filter->matches(metadata_of(made.value()));
+  const bool good = made && has_string(made.value(), "thread_id", match_.thread_id) && ones_own(metadata_of(made.value()));
   if (!good) co_return unknown;
   co_return std::nullopt;
 }
@@ -478,6 +493,10 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
 // --------------------------------------------------------------------------------------------- objects named in the path
 
 Flow<Outcome> Enforcement::object() {
+  // Only a change of an assistant has a graph in its body.
+  if (!body_string("graph_id").empty() && !is_of_listed_graph(body_, gate_.settings.upstream.graphs)) {
+    co_return Refusal{Error::assistant_not_allowed, "Graph not found"};
+  }
   Found found = std::optional(json::Value::object());
   if (filtered()) {
     if (route().resource == Resource::threads) {
@@ -489,9 +508,9 @@ Flow<Outcome> Enforcement::object() {
     }
     if (!found) co_return found.error();
     if (!found.value()) co_return unknown_object();
-    if (!match_.run_id.empty()) {
-      if (auto failure = co_await require_run(match_.thread_id, match_.run_id)) co_return *failure;
-    }
+  }
+  if (!match_.run_id.empty()) {
+    if (auto failure = co_await require_run(match_.thread_id, match_.run_id)) co_return *failure;
   }
   if (route().action == Action::update && has_body_) {
     // Writing them would give an object away, or make whoever may change it its owner.
@@ -524,10 +543,10 @@ Flow<Outcome> Enforcement::create() {
   const bool thread = route().resource == Resource::threads;
   const std::string id(body_string(thread ? "thread_id" : "assistant_id"));
   if (!thread) {
-    const auto& graphs = gate_.settings.upstream.graphs;
-    const std::string_view graph = body_string("graph_id");
-    if (graph.empty()) co_return Refusal{Error::field_malformed, "the field \"graph_id\" is missing"};
-    if (!graphs.empty() && !holds(graphs, graph)) co_return Refusal{Error::assistant_not_allowed, "Graph not found"};
+    if (body_string("graph_id").empty()) co_return Refusal{Error::field_malformed, "the field \"graph_id\" is missing"};
+    if (!is_of_listed_graph(body_, gate_.settings.upstream.graphs)) {
+      co_return Refusal{Error::assistant_not_allowed, "Graph not found"};
+    }
   }
   own_metadata(body_, decision_);
   if (filtered() && !decision_.filter->matches(metadata_of(body_))) co_return not_ones_own();
@@ -611,7 +630,7 @@ Flow<Outcome> Enforcement::create_run() {
     body_.remove("if_not_exists");
     co_return forward();
   }
-  if (!filtered()) co_return forward();
+  if (!filtered() && !(make && judges_creation())) co_return forward();
   body_.set("if_not_exists", json::Value::string("reject"));
   if (auto failure = co_await require_or_make_thread(make)) co_return *failure;
   co_return forward();
@@ -655,6 +674,8 @@ Flow<Outcome> Enforcement::create_cron() {
   }
   own_metadata(body_, running.value());
   if (filtered() && !decision_.filter->matches(metadata_of(body_))) co_return not_ones_own();
+  // Without a thread each of its runs makes one, of the cron's metadata.
+  if (match_.thread_id.empty() && running->filter && !running->filter->matches(metadata_of(body_))) co_return not_ones_own();
   if (auto failure = co_await require_runnable(std::string(body_string("assistant_id")))) co_return *failure;
   if (!match_.thread_id.empty() && running->filter) {
     Found found = co_await find_thread(match_.thread_id, *running->filter);
@@ -745,21 +766,26 @@ Flow<Outcome> Enforcement::copy_thread() {
   if (!found.value()) co_return unknown;
   if (explaining_) co_return forward();
   const json::Value& metadata = *found.value();
+  bool ones_own = true;
   if (asks_handlers()) {
     // The copy's id is the server's to make.
     json::Value value = json::Value::object();
     value.set("thread_id", {});
     value.set("metadata", metadata);
-    auto failure = co_await consult(decision_, Resource::threads, Action::create, std::move(value), nullptr);
+    json::Value copy = value;
+    auto failure = co_await consult(decision_, Resource::threads, Action::create, std::move(value), &copy);
     if (failure) co_return *failure;
+    // What the handler writes is as little written into a copy as a policy's stamp.
+    ones_own = json::equal(metadata_of(copy), metadata);
   }
-  bool ones_own = !decision_.filter || decision_.filter->matches(metadata);
+  ones_own = ones_own && (!decision_.filter || decision_.filter->matches(metadata));
   for (const auto& [field, value] : decision_.stamp) {
     const json::Value* kept = metadata.find(field);
     ones_own = ones_own && kept != nullptr && json::equal(*kept, value);
   }
   if (!ones_own) {
-    co_return Refusal{Error::policy_denied, "a copy keeps its source's metadata, which is not what the policy stamps on yours"};
+    co_return Refusal{Error::policy_denied,
+                      "a copy keeps its source's metadata, which is not what the rule for creating writes on yours"};
   }
   co_return forward();
 }
@@ -804,8 +830,8 @@ Flow<Outcome> Enforcement::command() {
     const std::string assistant = body_.find("params")->find("assistant_id")->as_string();
     if (auto failure = co_await require_runnable(assistant)) co_return *failure;
   }
-  if (!filtered()) co_return forward();
   // Both servers make the thread that a run.start names and that is not there.
+  if (!filtered() && !(starts && judges_creation())) co_return forward();
   if (auto failure = co_await require_or_make_thread(starts)) co_return *failure;
   co_return forward();
 }
@@ -828,14 +854,17 @@ Flow<Outcome> Enforcement::assistant_versions() {
   co_return Answer(pass_on(std::move(reply)));
 }
 
-// Going back to an old version brings its metadata back, and with it who owns the assistant.
+// Going back to an old version brings its metadata back, and with it who owns the assistant, and its graph.
 Flow<Outcome> Enforcement::assistant_latest() {
   const json::Value* wanted = body_.find("version");
   if (wanted == nullptr || wanted->is_null()) co_return Refusal{Error::field_malformed, "the field \"version\" is missing"};
-  if (!filtered()) co_return forward();
-  Found found = co_await find_assistant(match_.assistant_id, decision_.filter);
-  if (!found) co_return found.error();
-  if (!found.value()) co_return unknown_object();
+  const auto& graphs = gate_.settings.upstream.graphs;
+  if (!filtered() && graphs.empty()) co_return forward();
+  if (filtered()) {
+    Found found = co_await find_assistant(match_.assistant_id, decision_.filter);
+    if (!found) co_return found.error();
+    if (!found.value()) co_return unknown_object();
+  }
   json::Value query = json::Value::object();
   query.set("limit", json::Value::number(page_max));
   const IncomingResponse reply = co_await ask("POST", "/assistants/" + match_.assistant_id + "/versions", json::write(query),
@@ -848,7 +877,8 @@ Flow<Outcome> Enforcement::assistant_latest() {
   for (const json::Value& one : list->items()) {
     const json::Value* number = one.find("version");
     if (number == nullptr || !json::equal(*number, *version)) continue;
-    if (!decision_.filter->matches(metadata_of(one))) co_return unknown_object();
+    if (filtered() && !decision_.filter->matches(metadata_of(one))) co_return unknown_object();
+    if (!is_of_listed_graph(one, graphs)) co_return unknown_object();
     co_return forward();
   }
   co_return unknown_object();

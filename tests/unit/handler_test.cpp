@@ -363,14 +363,19 @@ struct EventRow {
   std::string value;  // of the first
 };
 
+const std::string run_id = "22222222-2222-4222-8222-222222222222";
+
 class HandlerEvents : public testing::TestWithParam<EventRow> {};
 
 TEST_P(HandlerEvents, AreWhatLangGraphAsks) {
   Gate gate = make_gate();
   const EventRow& row = GetParam();
   std::vector<HandlerResult> answers(8, answered("true"));
-  const Played played = play(gate, row.method, row.target, row.body, answers,
-                             R"([{"thread_id":")" + std::string(id) + R"(","metadata":{"owner":"alice"}}])");
+  const bool of_run = (row.target + row.body).find(run_id) != std::string::npos;
+  const std::string whose = R"("thread_id":")" + std::string(id) + R"(")";
+  const Played played =
+      play(gate, row.method, row.target, row.body, answers,
+           of_run ? R"({"run_id":")" + run_id + R"(",)" + whose + "}" : "[{" + whose + R"(,"metadata":{"owner":"alice"}}])");
   EXPECT_EQ(events(played), row.events);
   ASSERT_FALSE(played.asked.empty());
   EXPECT_EQ(json::write(played.asked.front().value), row.value);
@@ -387,7 +392,6 @@ TEST_P(HandlerEvents, AreWhatLangGraphAsks) {
 }
 
 const std::string in_thread = R"({"thread_id":")" + std::string(id) + "\"";
-const std::string run_id = "22222222-2222-4222-8222-222222222222";
 const std::string of_assistant = R"({"assistant_id":")" + std::string(id) + "\"";
 const std::string kwargs =
     R"("kwargs":{"input":null,"command":null,"config":null,"context":null,"stream_mode":null,"interrupt_before":null,"interrupt_after":null,"webhook":null,"feedback_keys":null}})";
@@ -483,6 +487,128 @@ TEST(Handler, AThreadThatARunMakesIsAskedAboutAsWell) {
   ASSERT_EQ(made.fetched.size(), 2U);
   EXPECT_EQ(made.fetched[1].substr(made.fetched[1].find('{')),
             R"({"thread_id":"11111111-1111-4111-8111-111111111111","if_exists":"raise","metadata":{"owner":"alice"}})");
+}
+
+TEST(Handler, AThreadThatARunMakesIsAskedAboutWhereRunsHaveNoFilter) {
+  Gate gate = make_gate();
+  const std::string planted = R"("metadata":{"owner":"bob"})";
+  const std::string body = R"({"assistant_id":"agent","if_not_exists":"create",)" + planted + "}";
+  const std::string command = R"({"id":1,"method":"run.start","params":{"assistant_id":"agent",)" + planted + "}}";
+  const std::array requests{std::pair{thread + std::string("/runs"), body},
+                            std::pair{thread + std::string("/commands"), command}};
+  const std::string there = R"([{"thread_id":")" + std::string(id) + R"(","metadata":{"owner":"bob"}}])";
+  for (const auto& [target, sent] : requests) {
+    const Played denied = play(gate, "POST", target, sent, {answered("true"), answered("false")});
+    EXPECT_EQ(events(denied), "threads:create_run threads:create") << target;
+    EXPECT_EQ(denied.error(), "object_unknown") << target;
+    EXPECT_EQ(denied.fetched.size(), 1U) << "looked for, not made";
+    const Played stamped =
+        play(gate, "POST", target, sent, {answered("true"), answered("true", R"({"metadata":{"owner":"alice"}})")});
+    ASSERT_EQ(stamped.fetched.size(), 2U) << target;
+    EXPECT_NE(stamped.fetched[1].find(R"("if_exists":"raise","metadata":{"owner":"alice"}})"), std::string::npos)
+        << stamped.fetched[1];
+    const Played runs = play(gate, "POST", target, sent, {answered("true")}, there);
+    EXPECT_TRUE(runs.forwarded()) << runs.text();
+  }
+  const Played runs = play(gate, "POST", requests[0].first, body, {answered("true")}, there);
+  EXPECT_EQ(runs.body().find("if_not_exists")->as_string(), "reject") << "the thread may be gone until then";
+}
+
+TEST(Handler, ARunMustBeItsThreadsThoughTheAnswerHasNoFilter) {
+  Gate gate = make_gate();
+  const std::string run = R"({"run_id":"22222222-2222-4222-8222-222222222222","thread_id":")";
+  const std::string one = "/runs/22222222-2222-4222-8222-222222222222";
+  const std::string mine = run + id + "\"}";
+  const std::string hers = run + "33333333-3333-4333-8333-333333333333\"}";
+  const std::string cancel = R"({"thread_id":")" + std::string(id) + R"(","run_ids":["22222222-2222-4222-8222-222222222222"]})";
+  const std::array requests{
+      std::array{std::string("GET"), thread + one + "/stream", std::string()},
+      std::array{std::string("DELETE"), thread + one, std::string()},
+      std::array{std::string("POST"), thread + one + "/cancel", std::string()},
+      std::array{std::string("POST"), std::string("/runs/cancel"), cancel},
+  };
+  const std::vector<HandlerResult> yes(2, answered("true"));
+  for (const auto& [method, target, body] : requests) {
+    const Played other = play(gate, method, target, body, yes, hers);
+    EXPECT_EQ(other.error(), "object_unknown") << method << target;
+    EXPECT_EQ(other.fetched.size(), 1U) << "the run alone";
+    EXPECT_TRUE(play(gate, method, target, body, yes, mine).forwarded()) << method << target;
+  }
+}
+
+TEST(Handler, ACopyHasWhatTheHandlerWouldHaveWritten) {
+  Gate gate = make_gate();
+  const std::string bobs = R"([{"thread_id":")" + std::string(id) + R"(","metadata":{"owner":"bob","team":"red"}}])";
+  const HandlerResult team = answered(R"({"team":"red"})");
+  const auto copy = [&](std::string changes) {
+    return play(gate, "POST", thread + std::string("/copy"), "{}", {team, answered("true", std::move(changes))}, bobs);
+  };
+  EXPECT_EQ(copy(R"({"metadata":{"owner":"alice"}})").error(), "policy_denied");
+  EXPECT_EQ(copy(R"({"metadata":{"owner":null}})").error(), "policy_denied");
+  EXPECT_TRUE(copy(R"({"metadata":{"owner":"bob"}})").forwarded());
+  EXPECT_TRUE(copy("").forwarded());
+}
+
+TEST(Handler, ACronWithoutThreadMatchesTheFilterOfItsRuns) {
+  Gate gate = make_gate();
+  const auto cron = [&](std::string owner) {
+    const std::string body = R"({"assistant_id":"agent","schedule":"* * * * *","metadata":{"owner":")" + owner + R"("}})";
+    return play(gate, "POST", "/runs/crons", body, {answered("true"), answered(R"({"$or":[{"owner":"alice"},{"team":"red"}]})")});
+  };
+  EXPECT_EQ(cron("bob").error(), "policy_denied");
+  EXPECT_TRUE(cron("alice").forwarded());
+}
+
+constexpr const char* notes = R"({"upstream":{"url":"http://127.0.0.1:2024","api":"generic","routes":[
+  {"method":"GET","path":"/notes","rule":"notes:search"},
+  {"method":"DELETE","path":"/notes/{id}","rule":"notes:delete"},
+  {"method":"GET","path":"/of/{user}","rule":"notes:read","path_equals":{"user":"$user.identity"}},
+  {"method":"POST","path":"/notes","rule":"notes:create","metadata":"about"},
+  {"method":"POST","path":"/raw","rule":"notes:create","body":"any"},
+  {"method":"PUT","path":"/raw/{id}","rule":"notes:update","body":"any","judge":"object"},
+  {"method":"PUT","path":"/notes/{id}","rule":"notes:update","judge":"object"},
+  {"method":"PATCH","path":"/notes/{id}","rule":"notes:update","judge":"object"}]}})";
+
+TEST(Handler, AFilterThatARouteOfTheConfigurationCannotKeepIsRefused) {
+  Gate gate = make_gate(both, notes);
+  const HandlerResult own = answered(R"({"owner":"alice"})");
+  const std::string mine = R"({"metadata":{"owner":"alice"}})";
+  for (const auto& [method, target] :
+       {std::pair{"GET", "/notes"}, std::pair{"DELETE", "/notes/7"}, std::pair{"POST", "/raw"}, std::pair{"PUT", "/raw/7"}}) {
+    const Played played = play(gate, method, target, R"({"metadata":{"owner":"bob"}})", {own}, mine);
+    EXPECT_EQ(played.error(), "filter_not_enforceable") << method << target;
+    EXPECT_TRUE(played.fetched.empty());
+    EXPECT_TRUE(play(gate, method, target, "{}", {answered("true")}).forwarded()) << method << target;
+  }
+  EXPECT_TRUE(play(gate, "GET", "/of/alice", "", {own}).forwarded()) << "kept by the path";
+}
+
+TEST(Handler, MetadataOnRoutesOfTheConfiguration) {
+  Gate gate = make_gate(both, notes);
+  const HandlerResult writes = answered("true", R"({"metadata":{"owner":"alice"}})");
+  const Played made = play(gate, "POST", "/notes", R"({"text":"t","about":{"owner":"bob","n":1}})", {writes});
+  EXPECT_EQ(json::write(made.asked.front().value), R"({"metadata":{"owner":"bob","n":1}})");
+  EXPECT_EQ(json::write(made.body()), R"({"text":"t","about":{"owner":"alice","n":1}})");
+  EXPECT_EQ(json::write(play(gate, "POST", "/notes", "", {writes}).body()), R"({"about":{"owner":"alice"}})");
+  EXPECT_EQ(play(gate, "POST", "/notes", "[]", {writes}).error(), "body_malformed");
+  EXPECT_EQ(play(gate, "POST", "/raw", "bytes", {writes}).error(), "filter_not_enforceable");
+  EXPECT_TRUE(play(gate, "GET", "/notes", "", {writes}).forwarded()) << "nothing is written there, as in LangGraph's reads";
+}
+
+TEST(Handler, AnUpdateOnARouteOfTheConfigurationGivesNothingAway) {
+  Gate gate = make_gate(both, notes);
+  const HandlerResult own = answered(R"({"owner":"alice"})");
+  const auto changed = [&](std::string_view method, std::string body) {
+    return json::write(play(gate, method, "/notes/7", std::move(body), {own}, R"({"metadata":{"owner":"alice","n":1}})").body());
+  };
+  for (const std::string_view method : {"PUT", "PATCH"}) {
+    EXPECT_EQ(changed(method, R"({"metadata":{"owner":"bob","n":2}})"), R"({"metadata":{"owner":"alice","n":2}})");
+    EXPECT_EQ(changed(method, R"({"metadata":null})"), R"({"metadata":{"owner":"alice"}})");
+    EXPECT_EQ(changed(method, R"({"metadata":{"n":2}})"), R"({"metadata":{"n":2,"owner":"alice"}})");
+  }
+  EXPECT_EQ(changed("PUT", R"({"text":"t"})"), R"({"text":"t","metadata":{"owner":"alice"}})");
+  EXPECT_EQ(changed("PATCH", R"({"text":"t"})"), R"({"text":"t"})");
+  EXPECT_EQ(play(gate, "PUT", "/notes/7", "[]", {own}, R"({"metadata":{"owner":"alice"}})").error(), "body_malformed");
 }
 
 TEST(Handler, RunsOfABatchKeepTheirOwnAnswers) {
