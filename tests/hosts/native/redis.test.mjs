@@ -132,7 +132,6 @@ describe("a real server", { skip: withoutRedis, timeout: 120_000 }, () => {
     for (const [env, path, said] of [
       [{}, key, /GET \(NOAUTH\): set POSTERN_REDIS_PASSWORD/],
       [{ POSTERN_REDIS_PASSWORD: `${password}-wrong` }, key, /AUTH \(WRONGPASS\): look at POSTERN_REDIS_USER/],
-      [{ POSTERN_REDIS_PASSWORD_FILE: join(scratch, "nowhere") }, key, /a file that can be read/],
       [{ POSTERN_REDIS_USER: "gate", POSTERN_REDIS_PASSWORD: password }, key, /WRONGPASS/],
       [{ POSTERN_REDIS_USER: "gate", POSTERN_REDIS_PASSWORD: `${password}-2` }, "other", /GET \(NOPERM\): the user needs/],
       [{ POSTERN_REDIS_USER: "gate", POSTERN_REDIS_PASSWORD: `${password}-2` }, `1/${key}`, /SELECT \(NOPERM\)/],
@@ -141,6 +140,9 @@ describe("a real server", { skip: withoutRedis, timeout: 120_000 }, () => {
       assert.equal(status, 1, text);
       assert.match(text, said);
     }
+    const unread = await refusedStart(at(locked), { POSTERN_REDIS_PASSWORD_FILE: join(scratch, "nowhere") });
+    assert.equal(unread.status, 2);
+    assert.match(unread.said, /cannot be read or is empty/);
     const alone = await refusedStart(at(locked), { POSTERN_REDIS_USER: "gate" });
     assert.equal(alone.status, 2);
     assert.match(alone.said, /POSTERN_REDIS_PASSWORD is not/);
