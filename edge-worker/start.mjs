@@ -84,6 +84,7 @@ const child = spawn(
   ],
   {
     cwd: here,
+    detached: true,  // a process group of its own, so that nothing wrangler started outlives it
     stdio: ["ignore", "pipe", "pipe"],
     env: {
       ...process.env,
@@ -111,13 +112,21 @@ function end(status) {
   if (ending) return;
   ending = true;
   const finish = () => {
+    endGroup("SIGKILL");
     rmSync(scratch, { recursive: true, force: true });
     process.exit(status);
   };
   if (child.exitCode !== null || child.signalCode !== null) return finish();
   child.once("exit", finish);
   child.kill("SIGTERM");
-  setTimeout(() => child.kill("SIGKILL"), 5_000).unref();
+  setTimeout(() => endGroup("SIGKILL"), 5_000).unref();
+}
+function endGroup(signal) {
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // all of them have ended
+  }
 }
 process.on("SIGINT", () => end(0));
 process.on("SIGTERM", () => end(0));
