@@ -21,7 +21,7 @@ const asIs = (text) => text;
 
 async function makeGate(suite, more, options = {}) {
   const { text, env } = configuration(suite, more);
-  return Gate.create(text, { env, onWarning() {}, ...options });
+  return Gate.create(text, { env, onWarning() {}, waitUntil: (work) => signals.waitUntil?.(work), ...options });
 }
 
 /** Whether this build knows a part of the configuration. */
@@ -46,7 +46,7 @@ class Head {
     this.signal = signal;
   }
 }
-// Made in each run: in workerd none may be made outside a request, and none used in another.
+// Made in each run: in workerd none may be made outside a request, and none used in another. `waitUntil` is the request's, there.
 const signals = {};
 
 async function posternVerify(suite, more) {
