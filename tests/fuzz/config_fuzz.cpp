@@ -6,7 +6,12 @@
 // - An error always has its text: one line, with a place in the file, and never a secret.
 // - A gate that was made refuses who shows nothing, and who shows a token that nobody signed.
 #include <algorithm>
+#include <fstream>
+#include <functional>
 #include <set>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include "fuzz/must.h"
 #include "fuzz/mutate_json.h"
@@ -79,6 +84,27 @@ void check_issuer(const IssuerSettings& issuer, const Dom& dom) {
        "keys do not outlive their issuer for long");
 }
 
+// The people of a table are nobody else's: no other source can come by their identity.
+void check_identity_spaces(const Settings& settings) {
+  std::vector<std::string> prefixes;  // of sources whose identities come from outside
+  for (const IssuerSettings& issuer : settings.issuers) prefixes.push_back(issuer.identity_prefix);
+  std::set<std::string> known;  // of the tables before
+  for (const CredentialSource& source : settings.credentials.chain) {
+    if (const auto* check = std::get_if<OnlineCheckSettings>(&source)) prefixes.push_back(check->identity_prefix);
+  }
+  const auto add = [&](const std::vector<KnownUser>& users) {
+    for (const KnownUser& one : users) {
+      for (const std::string& prefix : prefixes) must(!one.user.identity.starts_with(prefix), "a table's people are its own");
+      must(!known.contains(one.user.identity), "two tables share nobody");
+    }
+    for (const KnownUser& one : users) known.insert(one.user.identity);
+  };
+  for (const CredentialSource& source : settings.credentials.chain) {
+    if (const auto* tokens = std::get_if<StaticTokens>(&source)) add(tokens->users);
+    if (const auto* keys = std::get_if<ApiKeys>(&source)) add(keys->users);
+  }
+}
+
 void check_identities(const Settings& settings, const Dom& dom) {
   const auto& issuers = settings.issuers;
   must(!settings.credentials.chain.empty(), "there is a way to say who one is");
@@ -90,6 +116,7 @@ void check_identities(const Settings& settings, const Dom& dom) {
       must(!issuers[j].identity_prefix.starts_with(issuers[i].identity_prefix), "identities of two issuers never meet");
     }
   }
+  if (!is_true(dom, "shared_identities")) check_identity_spaces(settings);
 }
 
 void check_upstream(const UpstreamSettings& upstream) {
@@ -204,108 +231,78 @@ void check(std::string_view text) {
   check_gate(std::move(gate).value());
 }
 
-constexpr std::string_view words[] = {"issuers",
-                                      "upstream",
-                                      "policy",
-                                      "limits",
-                                      "shared_identities",
-                                      "$schema",
-                                      "preset",
-                                      "url",
-                                      "issuer",
-                                      "audience",
-                                      "any_audience",
-                                      "jwks_uri",
-                                      "jwks_origins",
-                                      "keys",
-                                      "symmetric_keys",
-                                      "algorithms",
-                                      "types",
-                                      "type_required",
-                                      "require",
-                                      "identity_claim",
-                                      "identity_prefix",
-                                      "leeway_seconds",
-                                      "max_age_seconds",
-                                      "stale_seconds_max",
-                                      "alg",
-                                      "secret",
-                                      "kid",
-                                      "headers",
-                                      "graphs",
-                                      "api",
-                                      "langgraph",
-                                      "body_bytes_max",
-                                      "reply_bytes_max",
-                                      "upstream_time_limit_ms",
-                                      "table_bytes_max",
-                                      "verifier",
-                                      "own",
-                                      "portable",
-                                      "filter",
-                                      "stamp",
-                                      "allow",
-                                      "deny",
-                                      "*",
-                                      "*:read",
-                                      "threads",
-                                      "threads:create_run",
-                                      "assistants:read",
-                                      "assistants:search",
-                                      "store",
-                                      "crons",
-                                      "owner",
-                                      "$user.identity",
-                                      "$user.display_name",
-                                      "$user.claims.team",
-                                      "$user",
-                                      "$and",
-                                      "$or",
-                                      "$eq",
-                                      "$contains",
-                                      "HS256",
-                                      "HS512",
-                                      "ES256",
-                                      "RS256",
-                                      "EdDSA",
-                                      "none",
-                                      "$SECRET",
-                                      "$EMPTY",
-                                      "$SHORT",
-                                      "$CONTROL",
-                                      "$MISSING",
-                                      "supabase",
-                                      "auth0",
-                                      "google",
-                                      "cognito",
-                                      "entra",
-                                      "okta",
-                                      "keycloak",
-                                      "clerk",
-                                      "https://idp.example/auth/v1",
-                                      "https://other.example",
-                                      "http://127.0.0.1:2024",
-                                      "http://[::1]:1",
-                                      "http://10.0.0.1",
-                                      "http://localhost.evil.example",
-                                      "https://user@host",
-                                      "https://login.microsoftonline.com/t/v2.0",
-                                      "https://login.microsoftonline.com/common/v2.0",
-                                      "x-api-key",
-                                      "X-Api-Key",
-                                      "authorization",
-                                      "a-secret-of-32-bytes-0123456789-abcdef",
-                                      "agents",
-                                      "1024",
-                                      "300",
-                                      "86400",
-                                      "30",
-                                      "100",
-                                      "2",
-                                      "{\"owner\":\"$user.identity\"}",
-                                      "{\"issuer\":\"https://two.example\",\"audience\":\"a\",\"identity_prefix\":\"two:\"}",
-                                      "{\"alg\":\"HS256\",\"secret\":\"$SECRET\",\"kid\":\"k\"}",
-                                      "{\"filter\":{\"owner\":\"$user.identity\"}}"};
+// What means something beside the schema's own names: values, and whole parts.
+constexpr std::string_view values[] = {
+    "*:read",
+    "threads",
+    "threads:create_run",
+    "assistants:read",
+    "assistants:search",
+    "store",
+    "crons",
+    "owner",
+    "$user.identity",
+    "$user.display_name",
+    "$user.claims.team",
+    "$user",
+    "$SECRET",
+    "$EMPTY",
+    "$SHORT",
+    "$CONTROL",
+    "$MISSING",
+    "https://idp.example/auth/v1",
+    "https://other.example",
+    "http://127.0.0.1:2024",
+    "http://[::1]:1",
+    "http://10.0.0.1",
+    "http://localhost.evil.example",
+    "https://user@host",
+    "https://login.microsoftonline.com/t/v2.0",
+    "https://login.microsoftonline.com/common/v2.0",
+    "x-api-key",
+    "X-Api-Key",
+    "authorization",
+    "a-secret-of-32-bytes-0123456789-abcdef",
+    "agents",
+    "1024",
+    "300",
+    "86400",
+    "30",
+    "100",
+    "2",
+    "{\"owner\":\"$user.identity\"}",
+    "{\"issuer\":\"https://two.example\",\"audience\":\"a\",\"identity_prefix\":\"two:\"}",
+    "{\"alg\":\"HS256\",\"secret\":\"$SECRET\",\"kid\":\"k\"}",
+    "{\"filter\":{\"owner\":\"$user.identity\"}}",
+    "{\"kind\":\"static_tokens\",\"identity_prefix\":\"t:\",\"tokens\":[{\"sha256\":"
+    "\"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\",\"identity\":\"a\"}]}"};
+
+// The names that the configuration has, from the schema that editors use (a test holds it against the parser), and the values.
+const std::vector<std::string_view>& words() {
+  static const std::vector<std::string>* const names = [] {
+    std::ifstream file(POSTERN_FUZZ_DIR "/../../docs/postern.schema.json");
+    const Dom schema = Dom::parse(file, nullptr, false);
+    must(schema.is_object(), "the schema of the configuration can be read");
+    auto* out = new std::vector<std::string>(std::begin(values), std::end(values));
+    const std::function<void(const Dom&, bool)> collect = [&](const Dom& part, bool properties) {
+      if (!part.is_structured()) return;
+      for (const auto& [name, inner] : part.items()) {
+        if (properties) out->push_back(name);
+        if (name == "const" && inner.is_string()) out->push_back(inner);
+        if (name == "enum") {
+          for (const Dom& value : inner) {
+            if (value.is_string()) out->push_back(value);
+          }
+        }
+        collect(inner, !properties && name == "properties");
+      }
+    };
+    collect(schema, false);
+    return out;
+  }();
+  static const std::vector<std::string_view> views(names->begin(), names->end());
+  return views;
+}
 
 }  // namespace
 }  // namespace postern::fuzz
@@ -318,5 +315,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t size, std::size_t size_max, unsigned seed) {
   using namespace postern::fuzz;
   Random random(seed);
-  return store(mutate_json(text_of(bytes, size), words, size_max, random), bytes, size_max);
+  return store(mutate_json(text_of(bytes, size), words(), size_max, random), bytes, size_max);
 }
