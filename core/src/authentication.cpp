@@ -22,13 +22,7 @@ Flow<Result<const Jwk*, Refusal>> find_key(FlowDriver& driver, IssuerState& issu
     if (auto* unavailable = std::get_if<KeyCache::Unavailable>(&answer)) {
       co_return Refusal{Error::keys_unavailable, {}, {}, unavailable->retry_after_seconds};
     }
-    StepAction action;
-    if (auto* fetch = std::get_if<Fetch>(&answer)) {
-      action = std::move(*fetch);
-    } else {
-      action = std::get<Wait>(answer);
-    }
-    co_await driver.until_asked_again(std::move(action));
+    co_await driver.until_asked_again(std::move(answer));
   }
 }
 

@@ -29,13 +29,7 @@ Flow<Result<User, Refusal>> ask(FlowDriver& driver, OnlineCheck& check, std::str
       refusal.retry_after_seconds = unavailable->retry_after_seconds;
       co_return refusal;
     }
-    StepAction action;
-    if (auto* fetch = std::get_if<Fetch>(&answer)) {
-      action = std::move(*fetch);
-    } else {
-      action = std::get<Wait>(answer);
-    }
-    co_await driver.until_asked_again(std::move(action));
+    co_await driver.until_asked_again(std::move(answer));
   }
 }
 

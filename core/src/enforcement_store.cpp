@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "enforcement.h"
+#include "escape.h"
 #include "handler.h"
 #include "reply.h"
 

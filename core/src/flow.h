@@ -78,8 +78,16 @@ class FlowDriver {
   [[nodiscard]] StepResult<HandlerResult> handled(CallHandler call) {
     return StepResult<HandlerResult>(this, std::move(call), Awaited::handled);
   }
-  // A Fetch or Wait of the gate's own: the flow goes on when the host asks again, and looks for itself.
-  [[nodiscard]] StepResult<std::monostate> until_asked_again(StepAction action) {
+  // A Fetch or Wait of the gate's own, in the answer of a cache that has nothing better: the flow goes on when the host asks
+  // again, and looks for itself.
+  template <typename Answer>
+  [[nodiscard]] StepResult<std::monostate> until_asked_again(Answer answer) {
+    StepAction action;
+    if (auto* fetch = std::get_if<Fetch>(&answer)) {
+      action = std::move(*fetch);
+    } else {
+      action = std::get<Wait>(answer);
+    }
     return StepResult<std::monostate>(this, std::move(action), Awaited::nothing);
   }
 

@@ -2,24 +2,26 @@
 
 #include <algorithm>
 
+#include "escape.h"
 #include "reply.h"
 
 namespace postern {
 namespace {
 
+constexpr std::string_view user_id_header = "x-user-id";
+constexpr std::string_view user_name_header = "x-user-name";
+constexpr std::string_view user_permissions_header = "x-user-permissions";
+
+bool sets_header(const Object& upstream, std::string_view name) {
+  const json::Value* headers = upstream.find("headers");
+  if (headers == nullptr) return false;
+  return std::any_of(headers->members().begin(), headers->members().end(),
+                     [name](const json::Member& header) { return lower_case(header.first) == name; });
+}
+
 // What a header can hold everywhere: visible ASCII. Everything else as %XX, and % itself.
 std::string header_text(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte < 0x7f && c != '%') {
-      out += c;
-    } else {
-      out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
-    }
-  }
-  return out;
+  return escaped(text, '%', [](char c) { return c > ' ' && c < 0x7f && c != '%'; });
 }
 
 // The path of an absolute URL, without its query.
@@ -66,6 +68,11 @@ Fault parse_handover(const Object& upstream, const Environment& environment, std
   if (!out.secret_fields.empty() && !out.configurable && identity.find("assertion") == nullptr) {
     return identity.at("secret_fields", "travel in the assertion or in configurable; configure one of them");
   }
+  for (const std::string_view name : {user_id_header, user_name_header, user_permissions_header}) {
+    if (out.headers && sets_header(upstream, name)) {
+      return identity.at("headers", std::string(name) + " is set by upstream.headers too; keep one of them");
+    }
+  }
   const json::Value* asserted = identity.find("assertion");
   if (asserted == nullptr) return std::nullopt;
   if (!asserted->is_object()) return identity.at("assertion", "must be an object with a key");
@@ -84,12 +91,8 @@ Fault parse_handover(const Object& upstream, const Environment& environment, std
   if (auto fault = rules.read_integer("lifetime_seconds", 5, assertion_seconds_max, lifetime_seconds)) return fault;
   auto key = SigningKey::import(*find_jwa(alg_name), text);
   if (!key) return rules.at("key", key.error());
-  if (const json::Value* headers = upstream.find("headers")) {
-    for (const json::Member& header : headers->members()) {
-      if (lower_case(header.first) == "authorization") {
-        return rules.at("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
-      }
-    }
+  if (sets_header(upstream, "authorization")) {
+    return rules.at("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
   }
   out.assertion.emplace(AssertionSettings{std::move(key).value(), std::move(audience), lifetime_seconds});
   return std::nullopt;
@@ -120,9 +123,9 @@ void add_identity(OutgoingRequest& request, const User& user, const HandoverSett
       if (!permissions.empty()) permissions += ' ';
       permissions += header_text(permission);
     }
-    request.headers.push_back({"x-user-id", header_text(user.identity)});
-    request.headers.push_back({"x-user-name", header_text(user.display_name)});
-    if (!permissions.empty()) request.headers.push_back({"x-user-permissions", std::move(permissions)});
+    request.headers.push_back({std::string(user_id_header), header_text(user.identity)});
+    request.headers.push_back({std::string(user_name_header), header_text(user.display_name)});
+    if (!permissions.empty()) request.headers.push_back({std::string(user_permissions_header), std::move(permissions)});
   }
   if (settings.assertion) request.headers.push_back({"authorization", "Bearer " + assertion(request, user, settings, now)});
 }

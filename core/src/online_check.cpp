@@ -5,6 +5,7 @@
 #include "base64url.h"
 #include "claims.h"
 #include "crypto.h"
+#include "escape.h"
 #include "json.h"
 #include "jws.h"
 #include "reply.h"
@@ -19,26 +20,9 @@ constexpr std::int64_t failure_seconds = 1;
 // What an entry costs beside its texts, roughly.
 constexpr std::size_t entry_bytes = 400;
 
-// application/x-www-form-urlencoded of one value (RFC 6749 appendix B).
-std::string form_encoded(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-                       c == '_' || c == '*';
-    if (plain) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
-    }
-  }
-  return out;
-}
-
 // RFC 7617: ordinary base64, with padding.
 std::string basic_authorization(std::string_view id, std::string_view secret) {
-  std::string encoded = base64url::encode(form_encoded(id) + ":" + form_encoded(secret));  // RFC 6749 section 2.3.1
+  std::string encoded = base64url::encode(percent_encode(id) + ":" + percent_encode(secret));  // RFC 6749 section 2.3.1
   std::replace(encoded.begin(), encoded.end(), '-', '+');
   std::replace(encoded.begin(), encoded.end(), '_', '/');
   while (encoded.size() % 4 != 0) encoded += '=';
@@ -167,7 +151,7 @@ OutgoingRequest OnlineCheck::request_for(std::string_view token) const {
   request.method = "POST";
   request.headers.push_back({"authorization", basic_authorization(settings_.client_id, settings_.client_secret)});
   request.headers.push_back({"content-type", "application/x-www-form-urlencoded"});
-  request.body = "token=" + form_encoded(token) + "&token_type_hint=access_token";
+  request.body = "token=" + percent_encode(token) + "&token_type_hint=access_token";
   return request;
 }
 

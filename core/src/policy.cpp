@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "escape.h"
 #include "user.h"
 
 namespace postern {
@@ -199,21 +200,10 @@ std::string_view name(Action action) {
 }
 
 std::string store_label(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
-                       c == '@' || c == '+';
-    if (plain) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '~';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
-  }
-  return out;
+  return escaped(text, '~', [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '@' ||
+           c == '+';
+  });
 }
 
 Result<Policy, json::ParseFault> Policy::parse(const json::Value& value, const RuleWords& words,

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "escape.h"
 #include "json.h"
 
 namespace postern {
@@ -541,22 +542,6 @@ bool is_graph_name(std::string_view text) {
     if (is_hex_lower(c) || (c >= 'A' && c <= 'F') || c == '_' || c == 'x' || c == 'X') ++hex_like;
   }
   return !(hex_like == 32 && hex_like + dashes == text.size());
-}
-
-std::string percent_encode(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~') {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
-    }
-  }
-  return out;
 }
 
 const std::string* RouteMatch::parameter(std::string_view name) const {

@@ -161,7 +161,5 @@ enum class Api : std::uint8_t { langgraph, generic };
 [[nodiscard]] bool is_uuid(std::string_view text);  // 36 characters, lower case, dashed
 // A graph's name: letters, digits, '_', '-', '.', at most 128, and nothing that Python's UUID() would take for an id.
 [[nodiscard]] bool is_graph_name(std::string_view text);
-// RFC 3986 section 2.3: everything but unreserved characters as %XX.
-[[nodiscard]] std::string percent_encode(std::string_view text);
 
 }  // namespace postern

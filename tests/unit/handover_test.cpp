@@ -136,6 +136,8 @@ TEST(Handover, MistakesSayHowToMendThem) {
   says(R"({"assertion":{"key":"$KEY","lifetime_seconds":61}})", "from 5 to 60");
   says(R"({"assertion":{"key":"$KEY"}})", "upstream.headers sets too", R"(,"headers":{"Authorization":"Bearer x"})");
   says(R"({"assertion":{"key":"$KEY"}})", "upstream.headers sets too", R"(,"headers":{"AUTHORIZATION":"Bearer x"})");
+  says(R"({"headers":true})", "upstream.identity.headers: x-user-id is set by upstream.headers too",
+       R"(,"headers":{"X-User-Id":"x"})");
   says(R"({"secret_fields":["github_token"]})", "travel in the assertion or in configurable");
   EXPECT_EQ(settings_of(R"({"assertion":{"key":"$SECRET","alg":"HS256"}})").fault, "");
 }

@@ -1,35 +1,7 @@
 // The tests of ecdsa_test.h for P-256 once more, over the 29-bit limbs that wasm uses, compiled natively under a namespace of
 // their own.
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string_view>
-#include <utility>
-#include <vector>
+#include "ecdsa_narrow_test.h"
 
-#include "ecdsa.h"
-
-// What knows no limbs there is once.
-namespace postern_narrow {
-using postern::EcdsaAnswer;
-using postern::EcdsaKey;
-using postern::EcdsaTableOffers;
-using postern::p256_tables;
-using postern::p384_tables;
-using postern::TableBudget;
-using postern::TableOffer;
-using postern::TableSize;
-using postern::TableUser;
-}  // namespace postern_narrow
-
-// It is this file's source, though the compiler takes it for a header.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wsubobject-linkage"
-#endif
 #define POSTERN_LIMB_BITS 29
 #define postern postern_narrow
 #include "p256.cpp"
