@@ -1,4 +1,5 @@
-// results.json and run.json -> the tables of README.md, below its marker, and plots/*.svg. scripts/bench --page calls this.
+// results.json and run.json -> the tables of README.md, below its marker, plots/*.svg, and the short table of the project's
+// README.md. scripts/bench --page calls this.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { algorithms } from "./workload.mjs";
 import { ratiosOf } from "./ratios.mjs";
@@ -170,3 +171,23 @@ if (beaten.length > 0) section("Where others are quicker than Postern", table(["
 const marker = "<!-- made by scripts/bench --page from results.json; what is below is replaced -->";
 const page = readFileSync(at("README.md"), "utf8").split(marker)[0].trimEnd();
 writeFileSync(at("README.md"), `${page}\n\n${marker}\n\n${sections.join("\n\n")}\n`);
+
+// The few rows that the project's own README shows.
+const columns = [["node20", "postern"], ["node20", "jose"], ["node20", "fast-jwt"], ["workerd", "postern"], ["workerd", "jose"], ["native", "postern"], ["native", "openssl"]];
+const names = { "fast-jwt": "fast-jwt", jose: "jose", openssl: "OpenSSL, signature alone", postern: "Postern" };
+const places = { node20: "Node 20", workerd: "workerd", native: "native" };
+const cell = (suite, runtime, peer) => {
+  const found = rowsOf(suite).find((row) => row.runtime === runtime && row.peer === peer);
+  return found === undefined ? "" : found.inFlight === undefined ? us(found.row) : `${us(found.row)} / ${us(found.inFlight)}`;
+};
+const [from, to] = ["<!-- made by scripts/bench --page -->", "<!-- end -->"];
+const readme = readFileSync(at("../README.md"), "utf8");
+const [start, end] = [readme.indexOf(from), readme.indexOf(to)];
+if (start < 0 || end < start) throw new Error(`README.md: no ${from} … ${to} to put the table between`);
+const shown = table(
+  ["", ...columns.map(([runtime, peer]) => `${places[runtime]}: ${names[peer]}`)],
+  [...["ES256", "EdDSA", "ES384", "HS256", "RS256"].map((alg) => [alg, `verify.${alg}`]), ["ES256, seen before", "verify-cached.ES256"]].map(([name, suite]) => [
+    name, ...columns.map(([runtime, peer]) => cell(suite, runtime, peer)),
+  ]),
+);
+writeFileSync(at("../README.md"), `${readme.slice(0, start)}${from}\n\n${shown}\n\n${readme.slice(end)}`);
