@@ -5,14 +5,15 @@
 
 #include "base64url.h"
 #include "claims.h"
+#include "reply.h"
 
 namespace postern {
 namespace {
 
 // Whose users a source's identities are, for the check of invariant one-identity-space.
 struct IdentitySpace {
-  std::string path;  // of the source in the configuration
-  std::size_t offset = 0;
+  const char* list;  // of the configuration, and the source's place in it
+  std::size_t index;
   std::string prefix;
 };
 
@@ -26,17 +27,10 @@ bool is_field_char(char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z
 // RFC 9110 section 5.6.2, of a cookie's name (RFC 6265 section 4.1.1) the common part
 bool is_cookie_name_char(char c) { return is_field_char(c) || c == '-' || c == '.'; }
 
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 // A literal that somebody would not want to find in a repository: a name that says so, a well-known beginning, or a long
 // run without a space that mixes letters and digits.
 bool looks_secret(std::string_view name, std::string_view value) {
-  std::string lower(name);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string lower = lower_case(name);
   for (const std::string_view word : {"token", "secret", "password", "passwd", "credential", "apikey", "api_key", "private"}) {
     if (lower.find(word) != std::string::npos) return true;
   }
@@ -53,267 +47,260 @@ bool looks_secret(std::string_view name, std::string_view value) {
 }
 
 // A custom field of a user in the configuration: "$NAME" is a secret, anything else stands there for all to read.
-Fault parse_field(const Object& fields, const json::Member& field, const Environment& environment, User& user,
-                  json::Value& open) {
-  const std::string& name = field.first;
-  if (!all_of(name, is_field_char)) return fields.at(name, "a field's name has letters, digits and _, 64 at most");
-  if (name == "identity" || name == "display_name" || name == "permissions" || name == "is_authenticated") {
-    return fields.at(name, "is LangGraph's own; write it beside `fields`");
+void parse_field(ConfigReader& field, User& user, json::Value& open) {
+  constexpr const char* itself = ConfigReader::itself;
+  const std::string name(field.name());
+  if (!all_of(name, is_field_char)) field.fail(itself, "a field's name has letters, digits and _, 64 at most");
+  if (find_word("identity display_name permissions is_authenticated", name)) {
+    field.fail(itself, "is LangGraph's own; write it beside `fields`");
   }
-  const json::Value* value = &field.second;
-  bool said_public = false;
-  if (value->is_object()) {
-    const Object object(*value, fields.path_of(name));
-    if (auto fault = object.unknown_keys({"public"})) return fault;
-    value = object.find("public");
-    if (value == nullptr) return fields.at(name, "must be \"$NAME\", a plain value, or {\"public\": value}");
-    said_public = true;
+  const json::Value* value = &field.value();
+  const bool said_public = value->is_object();
+  if (said_public) {
+    value = field.find("public");
+    if (value == nullptr) field.fail(itself, "must be \"$NAME\", a plain value, or {\"public\": value}");
+    field.done();
+    if (!field.good()) return;
   }
   if (!value->is_string() && !value->is_number() && !value->is_boolean()) {
-    return fields.at(name, "must be a string, a number, true or false");
+    field.fail(itself, "must be a string, a number, true or false");
   }
   const std::string& text = value->as_string();
-  if (value->is_string() && text.starts_with('$') && !said_public) {
-    std::string secret = text;
-    if (auto fault = resolve_secret(fields, name, environment, secret)) return fault;
+  if (!said_public && text.starts_with('$')) {
+    std::string secret;
+    field.secret(itself, secret);
     user.secret_fields.emplace_back(name, std::move(secret));
-    return std::nullopt;
+    return;
   }
-  if (value->is_string() && !said_public && looks_secret(name, text)) {
-    return fields.at(
-        name,
+  if (!said_public && value->is_string() && looks_secret(name, text)) {
+    field.fail(
+        itself,
         "looks like a secret; write \"$NAME\" and put it into the environment, or {\"public\": …} if everybody may read it");
   }
   open.set(name, *value);
-  return std::nullopt;
 }
 
-Fault parse_known_user(const Object& row, const Environment& environment, std::string_view prefix, KnownUser& out) {
+void parse_known_user(ConfigReader& row, std::string_view prefix, KnownUser& out) {
   std::string digest;
-  if (auto fault = row.read_string("sha256", digest)) return fault;
+  row.string("sha256", digest);
   const auto bytes = parse_digest(digest);
   if (!bytes) {
-    return row.at("sha256",
-                  "must be the SHA-256 of the token, 64 hexadecimal digits or 43 characters of base64url; "
-                  "`postern hash-token` makes it");
+    row.fail("sha256",
+             "must be the SHA-256 of the token, 64 hexadecimal digits or 43 characters of base64url; "
+             "`postern hash-token` makes it");
   }
-  out.digest = *bytes;
+  out.digest = bytes.value_or(Digest256{});
 
   std::string identity = out.key_id;
-  if (auto fault = row.read_string("identity", identity)) return fault;
-  if (identity.empty()) return row.at("identity", "is missing; write who shows this token");
-  if (!is_identity(identity)) {
-    return row.at("identity", "must have at most 256 bytes and no control character");
-  }
+  row.string("identity", identity, "is missing; write who shows this token");
+  if (!is_identity(identity)) row.fail("identity", "must have at most 256 bytes and no control character");
   out.user.identity = std::string(prefix) + identity;
   out.user.display_name = identity;
-  if (auto fault = row.read_string("display_name", out.user.display_name)) return fault;
-  if (row.find("permissions") != nullptr && row.find("permissions")->is_array() && row.find("permissions")->items().empty()) {
-    // None: said, not forgotten.
-  } else if (auto fault = row.read_strings("permissions", out.user.permissions)) {
-    return fault;
+  row.string("display_name", out.user.display_name);
+  const json::Value* permissions = row.find("permissions");
+  // An empty list: none, said, not forgotten.
+  if (permissions != nullptr && !(permissions->is_array() && permissions->items().empty())) {
+    row.strings("permissions", out.user.permissions);
   }
   out.user.claims_json = "{}";
   out.user.credential.subject = identity;
   out.user.credential.api_key = out.key_id;
 
-  const json::Value* list = row.find("fields");
-  if (list == nullptr) return std::nullopt;
-  if (!list->is_object()) return row.at("fields", "must be an object of the user's own fields");
-  const Object fields(*list, row.path_of("fields"));
+  const ConfigReader fields(row, "fields", "must be an object of the user's own fields");
   json::Value open = json::Value::object();
-  for (const json::Member& field : list->members()) {
-    if (auto fault = parse_field(fields, field, environment, out.user, open)) return fault;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    ConfigReader field(fields, i);
+    parse_field(field, out.user, open);
   }
-  out.user.fields_json = json::write(open);
-  return std::nullopt;
+  if (fields) out.user.fields_json = json::write(open);
+  row.done();
 }
 
-// The rows of `tokens` or `keys`.
-template <typename ReadRow>
-Fault parse_rows(const Object& source, std::string_view member, std::vector<KnownUser>& out, ReadRow read_row) {
-  const json::Value* list = source.find(member);
-  if (list == nullptr || !list->is_array() || list->items().empty()) return source.at(member, "must be a non-empty list");
-  if (list->items().size() > known_users_max)
-    return source.at(member, "holds more than 1000; users in such numbers need an issuer");
-  for (std::size_t i = 0; i < list->items().size(); ++i) {
-    const std::string path = source.path_of(member) + "[" + std::to_string(i) + "]";
-    const json::Value& item = list->items()[i];
-    if (!item.is_object()) return json::ParseFault{item.offset(), path + ": must be an object"};
-    const Object row(item, path);
+// The rows of `tokens` or `keys`; only the latter have an id.
+void parse_rows(ConfigReader& source, const char* member, std::string_view prefix, bool with_id, std::vector<KnownUser>& out) {
+  const std::size_t count = source.list(member, "must be a non-empty list", ConfigReader::Presence::required);
+  if (count > known_users_max) source.fail(member, "holds more than 1000; users in such numbers need an issuer");
+  source.done();
+  for (std::size_t i = 0; i < count && source.good(); ++i) {
+    ConfigReader row(source, member, i, "must be an object");
     KnownUser user;
-    if (auto fault = read_row(row, user)) return fault;
+    if (with_id) {
+      row.string("id", user.key_id);
+      if (!all_of(user.key_id, is_id_char)) {
+        row.fail("id", "must be the key's public part: small letters, digits and -, 64 at most");
+      }
+    }
+    parse_known_user(row, prefix, user);
     for (const KnownUser& other : out) {
-      if (other.digest == user.digest) return row.at("sha256", "is there twice; each token is one user");
-      if (!user.key_id.empty() && other.key_id == user.key_id) return row.at("id", "is there twice; each key has its own id");
+      if (other.digest == user.digest) row.fail("sha256", "is there twice; each token is one user");
+      if (with_id && other.key_id == user.key_id) row.fail("id", "is there twice; each key has its own id");
     }
     out.push_back(std::move(user));
   }
-  return std::nullopt;
 }
 
-Fault parse_static_tokens(const Object& source, const Environment& environment, std::string_view prefix, CredentialSource& out) {
-  if (auto fault = source.unknown_keys({"kind", "identity_prefix", "tokens"})) return fault;
-  StaticTokens tokens;
-  auto fault = parse_rows(source, "tokens", tokens.users, [&](const Object& row, KnownUser& user) -> Fault {
-    if (auto unknown = row.unknown_keys({"sha256", "identity", "display_name", "permissions", "fields"})) return unknown;
-    return parse_known_user(row, environment, prefix, user);
-  });
-  out = std::move(tokens);
-  return fault;
-}
-
-Fault parse_api_keys(const Object& source, const Environment& environment, std::string_view prefix, CredentialSource& out) {
-  if (auto fault = source.unknown_keys({"kind", "identity_prefix", "header", "prefix", "studio", "keys"})) return fault;
-  ApiKeys keys;
-  if (auto fault = source.read_string("header", keys.header)) return fault;
-  for (char& c : keys.header) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+void parse_api_keys(ConfigReader& source, std::string_view prefix, ApiKeys& out) {
+  source.string("header", out.header);
+  out.header = lower_case(out.header);
+  if (!all_of(out.header, is_id_char)) source.fail("header", "must be a header's name, such as x-api-key");
+  if (find_word("authorization cookie host origin accept user-agent last-event-id content-type content-length connection "
+                "transfer-encoding",
+                out.header)) {
+    source.fail("header", "has another meaning in HTTP; use a name such as x-api-key");
   }
-  if (!all_of(keys.header, is_id_char)) return source.at("header", "must be a header's name, such as x-api-key");
-  for (const std::string_view taken : {"authorization", "cookie", "host", "origin", "accept", "user-agent", "last-event-id",
-                                       "content-type", "content-length", "connection", "transfer-encoding"}) {
-    if (keys.header == taken) return source.at("header", "has another meaning in HTTP; use a name such as x-api-key");
+  source.boolean("studio", out.studio);
+  source.string("prefix", out.prefix);
+  if (!all_of(out.prefix, is_lower_or_digit) || out.prefix.size() > 16) {
+    source.fail("prefix", "has small letters and digits, 16 at most");
   }
-  if (auto fault = source.read_boolean("studio", keys.studio)) return fault;
-  if (auto fault = source.read_string("prefix", keys.prefix)) return fault;
-  if (!all_of(keys.prefix, is_lower_or_digit) || keys.prefix.size() > 16) {
-    return source.at("prefix", "has small letters and digits, 16 at most");
-  }
-  auto fault = parse_rows(source, "keys", keys.users, [&](const Object& row, KnownUser& user) -> Fault {
-    if (auto unknown = row.unknown_keys({"id", "sha256", "identity", "display_name", "permissions", "fields"})) return unknown;
-    if (auto wrong = row.read_string("id", user.key_id)) return wrong;
-    if (!all_of(user.key_id, is_id_char)) {
-      return row.at("id", "must be the key's public part: small letters, digits and -, 64 at most");
-    }
-    return parse_known_user(row, environment, prefix, user);
-  });
-  out = std::move(keys);
-  return fault;
+  parse_rows(source, "keys", prefix, true, out.users);
 }
 
 // What both kinds of online check have.
-Fault parse_check_rules(const Object& source, OnlineCheckSettings& out) {
-  if (auto fault = source.read_string("identity_claim", out.identity_claim)) return fault;
-  if (auto fault = parse_user_mapping(source, out.identity_claim, out.mapping)) return fault;
+void parse_check_rules(ConfigReader& source, OnlineCheckSettings& out) {
+  source.string("identity_claim", out.identity_claim);
+  parse_user_mapping(source, out.identity_claim, out.mapping);
   // An hour: a user who was banned stays in for as long.
-  if (auto fault = source.read_integer("cache_seconds", 1, 3600, out.cache_seconds)) return fault;
-  if (auto fault = source.read_integer("negative_cache_seconds", 1, 300, out.negative_cache_seconds)) return fault;
-  return source.read_integer("time_limit_ms", 100, 60'000, out.time_limit_ms);
+  source.integer("cache_seconds", 1, 3600, out.cache_seconds);
+  source.integer("negative_cache_seconds", 1, 300, out.negative_cache_seconds);
+  source.integer("time_limit_ms", 100, 60'000, out.time_limit_ms);
+  source.done();
 }
 
-Fault parse_supabase(const Object& source, const Environment& environment, OnlineCheckSettings& out) {
-  if (auto fault = source.unknown_keys({"kind", "identity_prefix", "url", "apikey", "identity_claim", "display_name_claim",
-                                        "permission_claims", "fields", "user_writable_claims_allowed", "cache_seconds",
-                                        "negative_cache_seconds", "time_limit_ms"})) {
-    return fault;
-  }
+void parse_supabase(ConfigReader& source, OnlineCheckSettings& out) {
   out.kind = OnlineCheckSettings::Kind::supabase;
   std::string url;
-  if (auto fault = source.read_string("url", url)) return fault;
-  if (url.empty()) return source.at("url", "is missing, e.g. \"https://PROJECT.supabase.co\"");
-  if (auto fault = check_secure_url(source, "url", url)) return fault;
+  source.secure_url("url", url, "is missing, e.g. \"https://PROJECT.supabase.co\"");
   url = without_trailing_slash(url);
   out.url = url + "/auth/v1/user";
   out.issuer = url + "/auth/v1";
-  if (auto fault = source.read_string("apikey", out.apikey)) return fault;
-  if (out.apikey.empty()) {
-    return source.at("apikey", "is missing; Supabase wants the project's anon key with every call: \"$SUPABASE_ANON_KEY\"");
-  }
-  if (auto fault = resolve_secret(source, "apikey", environment, out.apikey)) return fault;
-  if (has_control(out.apikey)) return source.at("apikey", "has a control character");
+  source.secret("apikey", out.apikey,
+                "is missing; Supabase wants the project's anon key with every call: \"$SUPABASE_ANON_KEY\"");
+  if (has_control(out.apikey)) source.fail("apikey", "has a control character");
   // The reply is GoTrue's user object, not a claim set: `id` is the token's `sub`.
   out.identity_claim = "id";
   out.mapping.display_name_claim = "email";
   out.mapping.permission_claims.clear();
   out.mapping.fields = {{"email", "email"}};
-  return parse_check_rules(source, out);
+  parse_check_rules(source, out);
 }
 
-Fault parse_introspection(const Object& source, const Environment& environment, OnlineCheckSettings& out,
-                          std::vector<std::string>& warnings) {
-  if (auto fault =
-          source.unknown_keys({"kind", "identity_prefix", "url", "client_id", "client_secret", "issuer", "audience",
-                               "any_audience", "identity_claim", "display_name_claim", "permission_claims", "fields",
-                               "user_writable_claims_allowed", "cache_seconds", "negative_cache_seconds", "time_limit_ms"})) {
-    return fault;
-  }
+void parse_introspection(ConfigReader& source, OnlineCheckSettings& out) {
   out.kind = OnlineCheckSettings::Kind::introspection;
-  if (auto fault = source.read_string("url", out.url)) return fault;
-  if (out.url.empty()) return source.at("url", "is missing; write the authority's introspection endpoint (RFC 7662)");
-  if (auto fault = check_secure_url(source, "url", out.url)) return fault;
-  if (auto fault = source.read_string("client_id", out.client_id)) return fault;
-  if (auto fault = source.read_string("client_secret", out.client_secret)) return fault;
-  if (out.client_id.empty()) {
-    return source.at("client_id", "is missing; the authority answers only to those it knows (RFC 7662 section 2.1)");
-  }
-  if (out.client_secret.empty()) return source.at("client_secret", "is missing; write \"$NAME\" to take it from the environment");
-  if (auto fault = resolve_secret(source, "client_secret", environment, out.client_secret)) return fault;
-  if (auto fault = source.read_string("issuer", out.issuer)) return fault;
+  source.secure_url("url", out.url, "is missing; write the authority's introspection endpoint (RFC 7662)");
+  source.string("client_id", out.client_id, "is missing; the authority answers only to those it knows (RFC 7662 section 2.1)");
+  source.secret("client_secret", out.client_secret, "is missing; write \"$NAME\" to take it from the environment");
+  source.string("issuer", out.issuer);
   bool any_audience = false;
-  if (auto fault = source.read_strings("audience", out.audiences)) return fault;
-  if (auto fault = source.read_boolean("any_audience", any_audience)) return fault;
-  if (any_audience && !out.audiences.empty()) return source.at("any_audience", "stands against `audience`; keep one of them");
-  if (!any_audience && out.audiences.empty()) {
-    return source.at("audience",
-                     "is missing; without it a token made for another service would pass; or write \"any_audience\": true");
+  source.strings("audience", out.audiences);
+  source.boolean("any_audience", any_audience);
+  if (any_audience && !out.audiences.empty()) {
+    source.fail("any_audience", "stands against `audience`; keep one of them");
+  } else if (any_audience) {
+    source.context().warnings.push_back("ANY AUDIENCE: tokens made for other services are accepted here (" + source.path() +
+                                        ".any_audience)");
+  } else if (out.audiences.empty()) {
+    source.fail("audience",
+                "is missing; without it a token made for another service would pass; or write \"any_audience\": true");
   }
-  if (any_audience) {
-    warnings.push_back("ANY AUDIENCE: tokens made for other services are accepted here (" + source.path() + ".any_audience)");
-  }
-  return parse_check_rules(source, out);
+  parse_check_rules(source, out);
 }
 
-Fault parse_source(const Object& source, const Environment& environment, std::string_view kind, std::string_view prefix,
-                   CredentialSource& out, std::vector<std::string>& warnings) {
-  if (kind == "static_tokens") return parse_static_tokens(source, environment, prefix, out);
-  if (kind == "api_keys") return parse_api_keys(source, environment, prefix, out);
-  if (kind == "supabase" || kind == "introspection") {
-    OnlineCheckSettings check;
-    check.identity_prefix = prefix;
-    auto fault = kind == "supabase" ? parse_supabase(source, environment, check)
-                                    : parse_introspection(source, environment, check, warnings);
-    out = std::move(check);
-    return fault;
-  }
-  return source.at("kind", "must be jwt, static_tokens, api_keys, supabase, introspection or handler");
-}
-
-Fault parse_cookie(const Object& top, CredentialSettings& out) {
-  const json::Value* member = top.find("cookie");
-  if (member == nullptr) return std::nullopt;
-  if (!member->is_object()) return top.at("cookie", "must be an object with name and origins");
-  const Object cookie(*member, "cookie");
-  if (auto fault = cookie.unknown_keys({"name", "origins"})) return fault;
-  CookieSettings settings;
-  if (auto fault = cookie.read_string("name", settings.name)) return fault;
-  if (!all_of(settings.name, is_cookie_name_char)) return cookie.at("name", "must be the cookie's name");
-  if (auto fault = cookie.read_strings("origins", settings.origins)) return fault;
-  if (settings.origins.empty()) {
-    return cookie.at("origins", "is missing; name the pages that may act for the user, e.g. [\"https://app.example\"]");
-  }
+void parse_cookie(ConfigReader& top, CredentialSettings& out) {
+  ConfigReader cookie(top, "cookie", "must be an object with name and origins");
+  if (!cookie) return;
+  CookieSettings& settings = out.cookie.emplace();
+  cookie.string("name", settings.name);
+  if (!all_of(settings.name, is_cookie_name_char)) cookie.fail("name", "must be the cookie's name");
+  cookie.strings("origins", settings.origins,
+                 "is missing; name the pages that may act for the user, e.g. [\"https://app.example\"]");
   for (const std::string& origin : settings.origins) {
     const auto url = parse_url(origin);
-    if (!url || !url->rest.empty()) return cookie.at("origins", "must be origins such as https://app.example, without a path");
+    if (!url || !url->rest.empty()) cookie.fail("origins", "must be origins such as https://app.example, without a path");
   }
-  out.cookie = std::move(settings);
-  return std::nullopt;
+  cookie.done();
 }
 
 // Invariant one-identity-space: the same name from two sources must not be one person by accident. A prefix that begins
 // another would let "a" + "bc" meet "ab" + "c".
-Fault check_identity_spaces(const std::vector<IdentitySpace>& spaces) {
+void check_identity_spaces(ConfigReader& top, const std::vector<IdentitySpace>& spaces) {
   for (const IdentitySpace& one : spaces) {
     for (const IdentitySpace& other : spaces) {
       if (&one == &other || !other.prefix.starts_with(one.prefix)) continue;
-      return json::ParseFault{one.offset,
-                              one.path +
-                                  ".identity_prefix: with several sources of identities each needs a prefix that no "
-                                  "other begins with; or write \"shared_identities\": true if the same identity means "
-                                  "the same person everywhere"};
+      ConfigReader(top, one.list, one.index, "")
+          .fail("identity_prefix",
+                "with several sources of identities each needs a prefix that no other begins with; or write "
+                "\"shared_identities\": true if the same identity means the same person everywhere");
     }
   }
-  return std::nullopt;
+}
+
+void parse_chain(ConfigReader& top, HostHandlers handlers, bool has_issuers, CredentialSettings& out,
+                 std::vector<IdentitySpace>& spaces) {
+  enum Kind : std::size_t { jwt, static_tokens, api_keys, supabase, introspection, handler };
+  const std::size_t count =
+      top.list("credentials", "must be a non-empty list, e.g. [{\"kind\": \"jwt\"}]; the first that applies decides");
+  out.chain.clear();
+  bool has_jwt = false;
+  bool has_handler = false;
+  for (std::size_t i = 0; i < count && top.good(); ++i) {
+    ConfigReader source(top, "credentials", i, "must be an object with a kind");
+    std::string name;
+    source.string("kind", name);
+    const auto kind = find_word("jwt static_tokens api_keys supabase introspection handler", name);
+    if (!kind) return source.fail("kind", "must be jwt, static_tokens, api_keys, supabase, introspection or handler");
+    if (*kind == jwt) {
+      if (!has_issuers) source.fail("kind", "needs `issuers`: whose tokens are believed");
+      if (has_jwt) source.fail("kind", "is there twice; all `issuers` are one source");
+      source.done();
+      has_jwt = true;
+      out.chain.emplace_back(JwtSource{});
+      continue;
+    }
+    std::string prefix;
+    source.string("identity_prefix", prefix);
+    if (prefix.size() > identity_prefix_bytes_max || has_control(prefix)) {
+      source.fail("identity_prefix", "must have at most 64 bytes and no control character");
+    }
+    CredentialSource& parsed = out.chain.emplace_back();
+    if (*kind == static_tokens) {
+      parse_rows(source, "tokens", prefix, false, parsed.emplace<StaticTokens>().users);
+    } else if (*kind == api_keys) {
+      ApiKeys& keys = parsed.emplace<ApiKeys>();
+      parse_api_keys(source, prefix, keys);
+      out.studio = out.studio || keys.studio;
+      for (const CredentialSource& other : out.chain) {
+        const auto* others = std::get_if<ApiKeys>(&other);
+        if (others != nullptr && others != &keys && others->header == keys.header) {
+          source.fail("header", "is another source's already");
+        }
+      }
+    } else if (*kind == handler) {
+      if (!handlers.authenticate) {
+        source.fail("kind", "needs a program that brings the function, as Gate.create({ authenticate }) does; none is here");
+      }
+      if (i + 1 != count) source.fail("kind", "must come last: a handler decides about every request");
+      source.done();
+      has_handler = true;
+      parsed.emplace<HandlerSource>().identity_prefix = prefix;
+    } else {
+      OnlineCheckSettings& check = parsed.emplace<OnlineCheckSettings>();
+      check.identity_prefix = prefix;
+      if (*kind == supabase) {
+        parse_supabase(source, check);
+      } else {
+        parse_introspection(source, check);
+      }
+    }
+    spaces.push_back({"credentials", i, std::move(prefix)});
+  }
+  if (handlers.authenticate && !has_handler) {
+    top.fail("credentials", "leaves the program's authenticate handler out; add {\"kind\": \"handler\"} at the end");
+  }
+  if (has_issuers && !has_jwt) {
+    top.fail("credentials",
+             "leaves `issuers` out; add {\"kind\": \"jwt\"} where their tokens are to be tried, or remove `issuers`");
+  }
 }
 
 }  // namespace
@@ -345,89 +332,27 @@ std::optional<Digest256> parse_digest(std::string_view text) {
   return digest;
 }
 
-Fault parse_credentials(const Object& top, const Environment& environment, HostHandlers handlers,
-                        std::vector<IssuerSettings>& issuers, CredentialSettings& out, std::vector<std::string>& warnings) {
-  const json::Value* list = top.find("credentials");
-  if (list == nullptr && handlers.authenticate) {
-    if (top.find("issuers") != nullptr) {
-      return top.at("issuers",
-                    "stand beside an authenticate handler; say which is tried first: \"credentials\": [{\"kind\": \"jwt\"}, "
-                    "{\"kind\": \"handler\"}]");
+void parse_credentials(ConfigReader& top, HostHandlers handlers, std::vector<IssuerSettings>& issuers, CredentialSettings& out) {
+  const bool listed = top.find("credentials") != nullptr;
+  const bool has_issuers = top.find("issuers") != nullptr;
+  top.ignore("shared_identities");
+  if (!listed && handlers.authenticate) {
+    if (has_issuers) {
+      top.fail("issuers",
+               "stand beside an authenticate handler; say which is tried first: \"credentials\": [{\"kind\": \"jwt\"}, "
+               "{\"kind\": \"handler\"}]");
     }
     out.chain = {HandlerSource{}};
     return parse_cookie(top, out);
   }
-  if (list == nullptr || top.find("issuers") != nullptr) {
-    if (auto fault = parse_issuers(top, environment, issuers, warnings)) return fault;
-  }
+  if (!listed || has_issuers) parse_issuers(top, issuers);
   std::vector<IdentitySpace> spaces;
-  for (std::size_t i = 0; i < issuers.size(); ++i) {
-    spaces.push_back(
-        {"issuers[" + std::to_string(i) + "]", top.find("issuers")->items()[i].offset(), issuers[i].identity_prefix});
-  }
-  if (list != nullptr) {
-    if (!list->is_array() || list->items().empty()) {
-      return top.at("credentials", "must be a non-empty list, e.g. [{\"kind\": \"jwt\"}]; the first that applies decides");
-    }
-    out.chain.clear();
-    bool has_jwt = false;
-    bool has_handler = false;
-    for (std::size_t i = 0; i < list->items().size(); ++i) {
-      const std::string path = "credentials[" + std::to_string(i) + "]";
-      const json::Value& item = list->items()[i];
-      if (!item.is_object()) return json::ParseFault{item.offset(), path + ": must be an object with a kind"};
-      const Object source(item, path);
-      std::string kind;
-      if (auto fault = source.read_string("kind", kind)) return fault;
-      if (kind == "jwt") {
-        if (auto fault = source.unknown_keys({"kind"})) return fault;
-        if (issuers.empty()) return source.at("kind", "needs `issuers`: whose tokens are believed");
-        if (has_jwt) return source.at("kind", "is there twice; all `issuers` are one source");
-        has_jwt = true;
-        out.chain.emplace_back(JwtSource{});
-        continue;
-      }
-      std::string prefix;
-      if (auto fault = source.read_string("identity_prefix", prefix)) return fault;
-      if (prefix.size() > identity_prefix_bytes_max || has_control(prefix)) {
-        return source.at("identity_prefix", "must have at most 64 bytes and no control character");
-      }
-      if (kind == "handler") {
-        if (auto fault = source.unknown_keys({"kind", "identity_prefix"})) return fault;
-        if (!handlers.authenticate) {
-          return source.at("kind",
-                           "needs a program that brings the function, as Gate.create({ authenticate }) does; none is here");
-        }
-        if (i + 1 != list->items().size()) return source.at("kind", "must come last: a handler decides about every request");
-        has_handler = true;
-        out.chain.emplace_back(HandlerSource{prefix});
-        spaces.push_back({path, item.offset(), std::move(prefix)});
-        continue;
-      }
-      CredentialSource parsed;
-      if (auto fault = parse_source(source, environment, kind, prefix, parsed, warnings)) return fault;
-      if (const auto* keys = std::get_if<ApiKeys>(&parsed)) {
-        out.studio = out.studio || keys->studio;
-        for (const CredentialSource& other : out.chain) {
-          const auto* others = std::get_if<ApiKeys>(&other);
-          if (others != nullptr && others->header == keys->header) return source.at("header", "is another source's already");
-        }
-      }
-      out.chain.push_back(std::move(parsed));
-      spaces.push_back({path, item.offset(), std::move(prefix)});
-    }
-    if (handlers.authenticate && !has_handler) {
-      return top.at("credentials", "leaves the program's authenticate handler out; add {\"kind\": \"handler\"} at the end");
-    }
-    if (!issuers.empty() && !has_jwt) {
-      return top.at("credentials",
-                    "leaves `issuers` out; add {\"kind\": \"jwt\"} where their tokens are to be tried, or remove `issuers`");
-    }
-  }
-  if (auto fault = parse_cookie(top, out)) return fault;
+  for (std::size_t i = 0; i < issuers.size(); ++i) spaces.push_back({"issuers", i, issuers[i].identity_prefix});
+  if (listed) parse_chain(top, handlers, has_issuers, out, spaces);
+  parse_cookie(top, out);
   bool shared = false;
-  if (auto fault = top.read_boolean("shared_identities", shared)) return fault;
-  return shared ? std::nullopt : check_identity_spaces(spaces);
+  top.boolean("shared_identities", shared);
+  if (!shared) check_identity_spaces(top, spaces);
 }
 
 }  // namespace postern

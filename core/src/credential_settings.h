@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "config_object.h"
+#include "config_reader.h"
 #include "issuer_settings.h"
 #include "postern/user.h"
 #include "user.h"
@@ -86,9 +86,7 @@ struct CredentialSettings {
 
 // Reads `issuers`, `credentials`, `cookie` and `shared_identities`. Without `credentials` the chain is the issuers alone, or the
 // host program's handler alone.
-[[nodiscard]] Fault parse_credentials(const Object& top, const Environment& environment, HostHandlers handlers,
-                                      std::vector<IssuerSettings>& issuers, CredentialSettings& out,
-                                      std::vector<std::string>& warnings);
+void parse_credentials(ConfigReader& top, HostHandlers handlers, std::vector<IssuerSettings>& issuers, CredentialSettings& out);
 
 // SHA-256 as the configuration writes it: 64 hexadecimal digits or 43 characters of base64url.
 [[nodiscard]] std::optional<Digest256> parse_digest(std::string_view text);

@@ -12,7 +12,7 @@ constexpr std::string_view user_id_header = "x-user-id";
 constexpr std::string_view user_name_header = "x-user-name";
 constexpr std::string_view user_permissions_header = "x-user-permissions";
 
-bool sets_header(const Object& upstream, std::string_view name) {
+bool sets_header(ConfigReader& upstream, std::string_view name) {
   const json::Value* headers = upstream.find("headers");
   if (headers == nullptr) return false;
   return std::any_of(headers->members().begin(), headers->members().end(),
@@ -55,47 +55,38 @@ std::string assertion(const OutgoingRequest& request, const User& user, const Ha
 
 }  // namespace
 
-Fault parse_handover(const Object& upstream, const Environment& environment, std::string_view upstream_url,
-                     HandoverSettings& out) {
-  const json::Value* member = upstream.find("identity");
-  if (member == nullptr) return std::nullopt;
-  if (!member->is_object()) return upstream.at("identity", "must be an object with assertion, headers or configurable");
-  const Object identity(*member, upstream.path_of("identity"));
-  if (auto fault = identity.unknown_keys({"assertion", "headers", "configurable", "secret_fields"})) return fault;
-  if (auto fault = identity.read_boolean("headers", out.headers)) return fault;
-  if (auto fault = identity.read_boolean("configurable", out.configurable)) return fault;
-  if (auto fault = identity.read_strings("secret_fields", out.secret_fields)) return fault;
+void parse_handover(ConfigReader& upstream, const std::string& upstream_url, HandoverSettings& out) {
+  ConfigReader identity(upstream, "identity", "must be an object with assertion, headers or configurable");
+  identity.boolean("headers", out.headers);
+  identity.boolean("configurable", out.configurable);
+  identity.strings("secret_fields", out.secret_fields);
   if (!out.secret_fields.empty() && !out.configurable && identity.find("assertion") == nullptr) {
-    return identity.at("secret_fields", "travel in the assertion or in configurable; configure one of them");
+    identity.fail("secret_fields", "travel in the assertion or in configurable; configure one of them");
   }
   for (const std::string_view name : {user_id_header, user_name_header, user_permissions_header}) {
     if (out.headers && sets_header(upstream, name)) {
-      return identity.at("headers", std::string(name) + " is set by upstream.headers too; keep one of them");
+      identity.fail("headers", {name, " is set by upstream.headers too; keep one of them"});
     }
   }
-  const json::Value* asserted = identity.find("assertion");
-  if (asserted == nullptr) return std::nullopt;
-  if (!asserted->is_object()) return identity.at("assertion", "must be an object with a key");
-  const Object rules(*asserted, identity.path_of("assertion"));
-  if (auto fault = rules.unknown_keys({"alg", "key", "audience", "lifetime_seconds"})) return fault;
-  std::string alg_name = "ES256";
+  ConfigReader rules(identity, "assertion", "must be an object with a key");
+  identity.done();
+  const bool hmac = rules.choice("alg", "ES256 HS256", 0, "must be ES256 or HS256") == 1;
   std::string text;
   std::string audience(upstream_url);
   std::int64_t lifetime_seconds = assertion_seconds_max;
-  if (auto fault = rules.read_string("alg", alg_name)) return fault;
-  if (alg_name != "ES256" && alg_name != "HS256") return rules.at("alg", "must be ES256 or HS256");
-  if (auto fault = rules.read_string("key", text)) return fault;
-  if (!text.starts_with('$')) return rules.at("key", "must be \"$NAME\": a private key has no place in a configuration file");
-  if (auto fault = resolve_secret(rules, "key", environment, text)) return fault;
-  if (auto fault = rules.read_string("audience", audience)) return fault;
-  if (auto fault = rules.read_integer("lifetime_seconds", 5, assertion_seconds_max, lifetime_seconds)) return fault;
-  auto key = SigningKey::import(*find_jwa(alg_name), text);
-  if (!key) return rules.at("key", key.error());
+  rules.string("key", text);
+  if (!text.starts_with('$')) rules.fail("key", "must be \"$NAME\": a private key has no place in a configuration file");
+  rules.secret("key", text);
+  rules.string("audience", audience);
+  rules.integer("lifetime_seconds", 5, assertion_seconds_max, lifetime_seconds);
+  rules.done();
+  if (!rules.good()) return;
+  auto key = SigningKey::import(*find_jwa(hmac ? "HS256" : "ES256"), text);
+  if (!key) return rules.fail("key", {key.error()});
   if (sets_header(upstream, "authorization")) {
-    return rules.at("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
+    rules.fail("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
   }
   out.assertion.emplace(AssertionSettings{std::move(key).value(), std::move(audience), lifetime_seconds});
-  return std::nullopt;
 }
 
 json::Value user_json(const User& user, const std::vector<std::string>& secret_fields) {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "config_object.h"
+#include "config_reader.h"
 #include "json.h"
 #include "postern/request.h"
 #include "postern/time.h"
@@ -35,8 +35,7 @@ struct HandoverSettings {
 };
 
 // Reads `upstream.identity`. `upstream_url`: the assertion's audience unless another is said.
-[[nodiscard]] Fault parse_handover(const Object& upstream, const Environment& environment, std::string_view upstream_url,
-                                   HandoverSettings& out);
+void parse_handover(ConfigReader& upstream, const std::string& upstream_url, HandoverSettings& out);
 
 // LangGraph's user as JSON: identity, display_name, is_authenticated, permissions, the open fields, and of the secret ones those
 // that are named.

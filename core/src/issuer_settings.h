@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "claims.h"
-#include "config_object.h"
+#include "config_reader.h"
 #include "jwk.h"
 #include "key_cache.h"
 #include "user.h"
@@ -29,10 +29,9 @@ struct IssuerSettings {
 // Reads `display_name_claim`, `permission_claims`, `fields` and `user_writable_claims_allowed`. What users write about
 // themselves (Supabase's `user_metadata`) is refused unless the last names it: whoever may name themselves could name themselves
 // admin.
-[[nodiscard]] Fault parse_user_mapping(const Object& source, std::string_view identity_claim, UserMapping& out);
+void parse_user_mapping(ConfigReader& source, std::string_view identity_claim, UserMapping& out);
 
-// Reads `issuers`. Warnings are for a person at start, one line each.
-[[nodiscard]] Fault parse_issuers(const Object& top, const Environment& environment, std::vector<IssuerSettings>& out,
-                                  std::vector<std::string>& warnings);
+// Reads `issuers`.
+void parse_issuers(ConfigReader& top, std::vector<IssuerSettings>& out);
 
 }  // namespace postern

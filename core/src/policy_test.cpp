@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "config_object.h"
+#include "config_reader.h"
 #include "exchange.h"
 #include "filter_render.h"
 #include "json.h"
@@ -37,110 +37,90 @@ struct Case {
   const json::Value* expect = nullptr;
 };
 
-Fault parse_request(const Object& at, Case& out) {
-  const json::Value* member = at.find("request");
-  if (member == nullptr || !member->is_object())
-    return at.at("request", "must be an object such as {\"target\": \"/threads/search\"}");
-  const Object request(*member, at.path_of("request"));
-  if (auto fault = request.unknown_keys({"method", "target", "headers", "body"})) return fault;
-  if (auto fault = request.read_string("method", out.method)) return fault;
-  if (auto fault = request.read_string("target", out.target)) return fault;
-  if (!out.target.starts_with('/')) return request.at("target", "must be a path and query such as \"/threads/search\"");
+void parse_request(ConfigReader& at, Case& out) {
+  ConfigReader request(at, "request", "must be an object such as {\"target\": \"/threads/search\"}",
+                       ConfigReader::Presence::required);
+  request.string("method", out.method);
+  request.string("target", out.target);
+  if (!out.target.starts_with('/')) request.fail("target", "must be a path and query such as \"/threads/search\"");
   if (const json::Value* body = request.find("body")) {
     out.body = json::write(*body);
     out.headers.push_back({"content-type", "application/json"});
   }
-  if (const json::Value* headers = request.find("headers")) {
-    if (!headers->is_object()) return request.at("headers", "must be an object of header names and values");
-    const Object list(*headers, request.path_of("headers"));
-    for (const json::Member& header : headers->members()) {
-      std::string value;
-      if (auto fault = list.read_string(header.first, value)) return fault;
-      if (lower_case(header.first) == "authorization")
-        return list.at(header.first, "has no place here: `user` says who is calling");
-      out.headers.push_back({header.first, std::move(value)});
+  const ConfigReader headers(request, "headers", "must be an object of header names and values");
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    ConfigReader header(headers, i);
+    Header read{std::string(header.name()), {}};
+    header.string(ConfigReader::itself, read.value);
+    if (lower_case(read.name) == "authorization") {
+      header.fail(ConfigReader::itself, "has no place here: `user` says who is calling");
     }
+    out.headers.push_back(std::move(read));
   }
-  return std::nullopt;
+  request.done();
 }
 
-Fault parse_objects(const Object& at, Case& out) {
-  out.objects = at.find("objects");
-  if (out.objects != nullptr) {
-    if (!out.objects->is_object()) return at.at("objects", "must be an object with threads, assistants, crons or store");
-    const Object objects(*out.objects, at.path_of("objects"));
-    if (auto fault = objects.unknown_keys({"threads", "assistants", "crons", "store"})) return fault;
-    for (const json::Member& kind : out.objects->members()) {
-      if (!kind.second.is_array()) return objects.at(kind.first, "must be a list");
-      for (std::size_t i = 0; i < kind.second.items().size(); ++i) {
-        const json::Value& item = kind.second.items()[i];
-        const std::string path = objects.path_of(kind.first) + "[" + std::to_string(i) + "]";
-        const Object object(item, path);
-        const json::Value* metadata = object.find("metadata");
-        const json::Value* labels = object.find("namespace");
-        if (kind.first == "store") {
-          const bool good =
-              labels != nullptr && labels->is_array() && object.find("key") != nullptr && object.find("key")->is_string();
-          if (!good) return json::ParseFault{item.offset(), path + ": must have a namespace (a list) and a key"};
-        } else if (object.find("id") == nullptr || object.find("id")->as_string().empty() ||
-                   (metadata != nullptr && !metadata->is_object())) {
-          return json::ParseFault{item.offset(), path + ": must have an id (a string), and metadata that is an object"};
-        }
-      }
+void parse_objects(ConfigReader& at, Case& out) {
+  ConfigReader objects(at, "objects", "must be an object with threads, assistants, crons or store");
+  if (objects) out.objects = &objects.value();
+  for (const char* kind : {"threads", "assistants", "crons", "store"}) {
+    const json::Value* list = objects.find(kind);
+    if (list != nullptr && !list->is_array()) objects.fail(kind, "must be a list");
+    for (std::size_t i = 0; list != nullptr && i < list->items().size(); ++i) {
+      const bool store = std::string_view(kind) == "store";
+      const char* what =
+          store ? "must have a namespace (a list) and a key" : "must have an id (a string), and metadata that is an object";
+      ConfigReader object(objects, kind, i, what);
+      const json::Value* metadata = object.find("metadata");
+      const json::Value* labels = object.find("namespace");
+      const json::Value* name = object.find(store ? "key" : "id");
+      const bool good = store ? labels != nullptr && labels->is_array() && name != nullptr && name->is_string()
+                              : name != nullptr && !name->as_string().empty() && (metadata == nullptr || metadata->is_object());
+      if (!good) object.fail(ConfigReader::itself, what);
     }
   }
-  out.replies = at.find("replies");
-  if (out.replies != nullptr && !out.replies->is_object()) {
-    return at.at("replies", "must be an object such as {\"GET /notes/1\": {\"owner\": \"alice\"}}");
-  }
-  return std::nullopt;
+  objects.done();
+  const ConfigReader replies(at, "replies", "must be an object such as {\"GET /notes/1\": {\"owner\": \"alice\"}}");
+  if (replies) out.replies = &replies.value();
 }
 
-Fault parse_expect(const Object& at, Case& out) {
-  out.expect = at.find("expect");
-  if (out.expect == nullptr || !out.expect->is_object())
-    return at.at("expect", "must be an object such as {\"outcome\": \"deny\"}");
-  const Object expect(*out.expect, at.path_of("expect"));
-  if (auto fault = expect.unknown_keys({"outcome", "status", "code", "rule", "filter", "stamped", "forwarded", "ids"}))
-    return fault;
-  std::string outcome;
-  if (auto fault = expect.read_string("outcome", outcome)) return fault;
-  if (outcome != "allow" && outcome != "deny" && outcome != "not_found") {
-    return expect.at("outcome", "must be \"allow\", \"deny\" or \"not_found\"");
-  }
-  int status = 0;
+void parse_expect(ConfigReader& at, Case& out) {
+  ConfigReader expect(at, "expect", "must be an object such as {\"outcome\": \"deny\"}", ConfigReader::Presence::required);
+  if (expect) out.expect = &expect.value();
   std::string text;
-  if (auto fault = expect.read_integer("status", 100, 599, status)) return fault;
-  for (const std::string_view key : {"code", "rule"}) {
-    if (auto fault = expect.read_string(key, text)) return fault;
-  }
-  for (const std::string_view key : {"stamped", "forwarded"}) {
-    if (expect.find(key) != nullptr && !expect.find(key)->is_object()) return expect.at(key, "must be an object");
-  }
-  if (expect.find("forwarded") != nullptr) {
-    const Object forwarded(*expect.find("forwarded"), expect.path_of("forwarded"));
-    if (auto fault = forwarded.unknown_keys({"method", "target", "body"})) return fault;
-  }
-  if (expect.find("ids") != nullptr && !expect.find("ids")->is_array()) return expect.at("ids", "must be a list of ids");
-  return std::nullopt;
+  expect.string("outcome", text);
+  if (!find_word("allow deny not_found", text)) expect.fail("outcome", "must be \"allow\", \"deny\" or \"not_found\"");
+  std::int64_t status = 0;
+  expect.integer("status", 100, 599, status);
+  expect.string("code", text);
+  expect.string("rule", text);
+  expect.ignore("filter");
+  const ConfigReader stamped(expect, "stamped", "must be an object");
+  ConfigReader forwarded(expect, "forwarded", "must be an object");
+  for (const char* key : {"method", "target", "body"}) forwarded.ignore(key);
+  forwarded.done();
+  const json::Value* ids = expect.find("ids");
+  if (ids != nullptr && !ids->is_array()) expect.fail("ids", "must be a list of ids");
+  expect.done();
 }
 
-Fault parse_case(const Object& at, Case& out) {
-  if (auto fault = at.unknown_keys({"name", "user", "request", "objects", "replies", "expect"})) return fault;
-  if (auto fault = at.read_string("name", out.name)) return fault;
-  if (out.name.empty()) return at.at("name", "is missing");
+void parse_case(ConfigReader& at, Case& out) {
+  at.string("name", out.name, "is missing");
   const json::Value* user = at.find("user");
   if (user == nullptr || (user->is_string() && user->as_string() != "anonymous")) {
-    return at.at("user", "must be \"anonymous\", or an object such as {\"identity\": \"alice\"}");
-  }
-  if (!user->is_string()) {
+    at.fail("user", "must be \"anonymous\", or an object such as {\"identity\": \"alice\"}");
+  } else if (!user->is_string()) {
     auto parsed = parse_user(*user);
-    if (!parsed) return json::ParseFault{parsed.error().offset, at.path_of("user") + ": " + parsed.error().what};
-    out.user = std::move(parsed).value();
+    if (parsed) {
+      out.user = std::move(parsed).value();
+    } else {
+      at.fail_in("user", parsed.error());
+    }
   }
-  if (auto fault = parse_request(at, out)) return fault;
-  if (auto fault = parse_objects(at, out)) return fault;
-  return parse_expect(at, out);
+  parse_request(at, out);
+  parse_objects(at, out);
+  parse_expect(at, out);
+  at.done();
 }
 
 // A test file's text, parsed; the views of its cases point into `root`.
@@ -150,25 +130,20 @@ struct TestFile {
   std::vector<Case> cases;
 };
 
-Fault parse_file(TestFile& file) {
-  const Object top(file.root, "");
-  if (auto fault = top.unknown_keys({"$schema", "config", "cases"})) return fault;
+void parse_file(ConfigReader& top, TestFile& file) {
+  top.ignore("$schema");
   const json::Value* config = top.find("config");
   if (config == nullptr || (!config->is_object() && config->as_string().empty())) {
-    return top.at("config", "must be the configuration, or the path of its file");
+    top.fail("config", "must be the configuration, or the path of its file");
+  } else {
+    file.config_path = config->as_string();
   }
-  if (config->is_string()) file.config_path = config->as_string();
-  const json::Value* cases = top.find("cases");
-  if (cases == nullptr || !cases->is_array() || cases->items().empty()) return top.at("cases", "must be a non-empty list");
-  for (std::size_t i = 0; i < cases->items().size(); ++i) {
-    const json::Value& item = cases->items()[i];
-    const std::string path = "cases[" + std::to_string(i) + "]";
-    if (!item.is_object()) return json::ParseFault{item.offset(), path + ": must be an object"};
-    Case one;
-    if (auto fault = parse_case(Object(item, path), one)) return fault;
-    file.cases.push_back(std::move(one));
+  const std::size_t count = top.list("cases", "must be a non-empty list", ConfigReader::Presence::required);
+  for (std::size_t i = 0; i < count; ++i) {
+    ConfigReader one(top, "cases", i, "must be an object");
+    parse_case(one, file.cases.emplace_back());
   }
-  return std::nullopt;
+  top.done();
 }
 
 Result<TestFile, ConfigError> read_file(std::string_view text) {
@@ -177,7 +152,11 @@ Result<TestFile, ConfigError> read_file(std::string_view text) {
   if (!parsed->is_object()) return config_error(text, {0, "a test file must be a JSON object with config and cases"});
   TestFile file;
   file.root = std::move(parsed).value();
-  if (auto fault = parse_file(file)) return config_error(text, *fault);
+  const Environment none;
+  ConfigContext context{none};
+  ConfigReader top(context, file.root);
+  parse_file(top, file);
+  if (context.fault) return config_error(text, *context.fault);
   return file;
 }
 

@@ -39,27 +39,18 @@ bool bind_audience(const std::string& url, bool has_path, std::vector<std::strin
 
 }  // namespace
 
-Fault parse_resource(const Object& top, std::vector<IssuerSettings>& issuers, CredentialSettings& credentials,
-                     std::optional<ResourceSettings>& out, std::vector<std::string>& warnings) {
-  const json::Value* member = top.find("resource");
-  if (member == nullptr) return std::nullopt;
-  if (!member->is_object()) return top.at("resource", "must be an object with the url that clients use");
-  const Object resource(*member, "resource");
-  if (auto fault = resource.unknown_keys(
-          {"url", "authorization_servers", "scopes_supported", "name", "documentation", "unbound_audience_allowed"})) {
-    return fault;
-  }
-  ResourceSettings settings;
-  if (auto fault = resource.read_string("url", settings.url)) return fault;
-  if (settings.url.empty()) return resource.at("url", "is missing, e.g. \"https://agents.example/mcp\": what clients use");
-  if (auto fault = check_secure_url(resource, "url", settings.url)) return fault;
-  const std::string_view path = parse_url(settings.url)->rest;
+void parse_resource(ConfigReader& top, std::vector<IssuerSettings>& issuers, CredentialSettings& credentials,
+                    std::optional<ResourceSettings>& out) {
+  ConfigReader resource(top, "resource", "must be an object with the url that clients use");
+  if (!resource) return;
+  ResourceSettings& settings = out.emplace();
+  resource.secure_url("url", settings.url, "is missing, e.g. \"https://agents.example/mcp\": what clients use");
+  const std::string_view path = parse_url(settings.url).value_or(Url{}).rest;
   const bool has_path = path.size() > 1;
-  settings.metadata_path = std::string(well_known) + (has_path ? std::string(path) : std::string());
+  settings.metadata_path = well_known;
+  if (has_path) settings.metadata_path += path;
   settings.metadata_url = settings.url.substr(0, settings.url.size() - path.size()) + settings.metadata_path;
 
-  bool unbound_allowed = false;
-  if (auto fault = resource.read_boolean("unbound_audience_allowed", unbound_allowed)) return fault;
   std::vector<std::string> servers;
   bool bound = true;
   const auto take = [&](const std::string& issuer, std::vector<std::string>& audiences) {
@@ -70,33 +61,29 @@ Fault parse_resource(const Object& top, std::vector<IssuerSettings>& issuers, Cr
   for (CredentialSource& source : credentials.chain) {
     if (auto* check = std::get_if<OnlineCheckSettings>(&source)) take(check->issuer, check->audiences);
   }
+  bool unbound_allowed = false;
+  resource.boolean("unbound_audience_allowed", unbound_allowed);
   if (!bound && !unbound_allowed) {
-    return resource.at(
-        "url",
-        "is not among the `audience` of every issuer: tokens made for other services would pass (RFC 8707). Add it "
-        "there; where the issuer cannot make tokens for it, write \"unbound_audience_allowed\": true");
+    resource.fail("url",
+                  "is not among the `audience` of every issuer: tokens made for other services would pass (RFC 8707). Add it "
+                  "there; where the issuer cannot make tokens for it, write \"unbound_audience_allowed\": true");
   }
-  if (!bound) warnings.push_back("UNBOUND AUDIENCE: tokens that were not made for resource.url are accepted here");
+  if (!bound) {
+    top.context().warnings.emplace_back("UNBOUND AUDIENCE: tokens that were not made for resource.url are accepted here");
+  }
 
-  if (auto fault = resource.read_strings("authorization_servers", servers)) return fault;
-  if (servers.empty()) {
-    return resource.at("authorization_servers", "is missing, and no issuer is configured that could stand there");
-  }
-  for (const std::string& server : servers) {
-    if (auto fault = check_secure_url(resource, "authorization_servers", server)) return fault;
-  }
+  resource.strings("authorization_servers", servers, "is missing, and no issuer is configured that could stand there");
+  for (const std::string& server : servers) resource.check_secure_url("authorization_servers", server);
   std::vector<std::string> scopes;
-  if (auto fault = resource.read_strings("scopes_supported", scopes)) return fault;
-  if (!std::all_of(scopes.begin(), scopes.end(), is_scope)) {
-    return resource.at("scopes_supported", "must be a list of scopes, without spaces, quotes and backslashes");
-  }
   std::string name;
   std::string documentation;
-  if (auto fault = resource.read_string("name", name)) return fault;
-  if (auto fault = resource.read_string("documentation", documentation)) return fault;
-  if (!documentation.empty()) {
-    if (auto fault = check_secure_url(resource, "documentation", documentation)) return fault;
+  resource.strings("scopes_supported", scopes);
+  if (!std::all_of(scopes.begin(), scopes.end(), is_scope)) {
+    resource.fail("scopes_supported", "must be a list of scopes, without spaces, quotes and backslashes");
   }
+  resource.string("name", name);
+  resource.secure_url("documentation", documentation);
+  resource.done();
 
   json::Value metadata = json::Value::object();
   metadata.set("resource", json::Value::string(settings.url));
@@ -106,8 +93,6 @@ Fault parse_resource(const Object& top, std::vector<IssuerSettings>& issuers, Cr
   if (!name.empty()) metadata.set("resource_name", json::Value::string(name));
   if (!documentation.empty()) metadata.set("resource_documentation", json::Value::string(documentation));
   settings.metadata = json::write(metadata);
-  out = std::move(settings);
-  return std::nullopt;
 }
 
 std::optional<Respond> metadata_reply(const ResourceSettings& resource, const RequestHead& head) {

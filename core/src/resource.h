@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config_object.h"
+#include "config_reader.h"
 #include "credential_settings.h"
 #include "postern/request.h"
 #include "postern/step.h"
@@ -26,8 +26,8 @@ struct ResourceSettings {
 
 // Reads `resource`. An issuer or introspection without an audience of its own takes the resource's URL; one whose audience is
 // another is a fault, unless `unbound_audience_allowed` is said. None: the gate is no resource, and nothing changes.
-[[nodiscard]] Fault parse_resource(const Object& top, std::vector<IssuerSettings>& issuers, CredentialSettings& credentials,
-                                   std::optional<ResourceSettings>& out, std::vector<std::string>& warnings);
+void parse_resource(ConfigReader& top, std::vector<IssuerSettings>& issuers, CredentialSettings& credentials,
+                    std::optional<ResourceSettings>& out);
 
 // The answer to a request for the metadata, which needs no credential and may be read by pages of every origin; nothing for any
 // other request.

@@ -19,9 +19,10 @@ Parsed settings_of(const std::string& members, const Environment& environment = 
   const auto top = json::parse("{" + members + "}");
   if (!top) return {{}, "the test's own JSON: " + top.error().what};
   std::vector<IssuerSettings> issuers;
-  std::vector<std::string> warnings;
-  if (auto fault = parse_credentials(Object(top.value(), ""), environment, {}, issuers, out.credentials, warnings))
-    out.fault = fault->what;
+  ConfigContext context{environment};
+  ConfigReader reader(context, top.value());
+  parse_credentials(reader, {}, issuers, out.credentials);
+  if (context.fault) out.fault = context.fault->what;
   return out;
 }
 

@@ -34,9 +34,10 @@ Parsed settings_of(const std::string& identity, const std::string& more = "") {
   const auto upstream = json::parse(R"({"identity":)" + identity + more + "}");
   if (!upstream) return {{}, "the test's own JSON"};
   const Environment environment = {{"KEY", private_key}, {"SECRET", std::string(32, 's')}, {"SHORT", "short"}};
-  if (auto fault = parse_handover(Object(upstream.value(), "upstream"), environment, "http://127.0.0.1:2024", out.settings)) {
-    out.fault = fault->what;
-  }
+  ConfigContext context{environment};
+  ConfigReader reader(context, upstream.value(), "upstream");
+  parse_handover(reader, "http://127.0.0.1:2024", out.settings);
+  if (context.fault) out.fault = context.fault->what;
   return out;
 }
 
