@@ -12,15 +12,17 @@ namespace {
 Flow<Result<const Jwk*, Refusal>> find_key(FlowDriver& driver, IssuerState& issuer, const ParsedJws& jws, Time opened_at) {
   if (!issuer.settings.fetches_keys) {
     auto selected = select_key(issuer.settings.static_keys, jws.kid, *jws.alg);
-    if (!selected) co_return Refusal{selected.error()};
+    if (!selected) co_return selected.error();
     co_return selected.value();
   }
   for (;;) {
     KeyCache::Answer answer = issuer.keys.find(jws.kid, *jws.alg, opened_at, driver.now());
     if (auto* found = std::get_if<KeyCache::Found>(&answer)) co_return found->key;
-    if (auto* error = std::get_if<Error>(&answer)) co_return Refusal{*error};
+    if (auto* error = std::get_if<Error>(&answer)) co_return *error;
     if (auto* unavailable = std::get_if<KeyCache::Unavailable>(&answer)) {
-      co_return Refusal{Error::keys_unavailable, {}, {}, unavailable->retry_after_seconds};
+      Refusal refusal{Error::keys_unavailable};
+      refusal.details().retry_after_seconds = unavailable->retry_after_seconds;
+      co_return refusal;
     }
     co_await driver.until_asked_again(std::move(answer));
   }
@@ -75,14 +77,14 @@ std::optional<Caller> recall(GateState& gate, std::string_view token, Time now) 
 
 Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, std::string token, Time opened_at) {
   auto parsed = parse_jws(token);
-  if (!parsed) co_return Refusal{parsed.error()};
+  if (!parsed) co_return parsed.error();
   auto named = unverified_issuer(parsed.value());
-  if (!named) co_return Refusal{named.error()};
+  if (!named) co_return named.error();
   IssuerState* issuer = gate.find_issuer(named.value());
-  if (issuer == nullptr) co_return Refusal{Error::issuer_unknown};
+  if (issuer == nullptr) co_return Error::issuer_unknown;
   const auto& algorithms = issuer->settings.algorithms;
   if (std::find(algorithms.begin(), algorithms.end(), parsed->alg) == algorithms.end()) {
-    co_return Refusal{Error::algorithm_not_allowed};
+    co_return Error::algorithm_not_allowed;
   }
 
   auto key = co_await find_key(driver, *issuer, parsed.value(), opened_at);
@@ -99,9 +101,9 @@ Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, 
 #endif
   // Nothing has stopped since the key was looked up.
   const std::uint64_t key_generation = issuer->key_generation();
-  if (!verified) co_return Refusal{verified.error()};
+  if (!verified) co_return verified.error();
   auto claims = validate_claims(std::move(verified).value(), issuer->settings.claims, driver.now());
-  if (!claims) co_return Refusal{claims.error()};
+  if (!claims) co_return claims.error();
   VerifiedToken found;
   found.issuer = issuer->index;
   found.key_generation = key_generation;

@@ -23,10 +23,10 @@ Flow<Result<User, Refusal>> ask(FlowDriver& driver, OnlineCheck& check, std::str
   for (;;) {
     OnlineCheck::Answer answer = check.find(token, opened_at, driver.now());
     if (auto* user = std::get_if<User>(&answer)) co_return std::move(*user);
-    if (auto* error = std::get_if<Error>(&answer)) co_return Refusal{*error};
+    if (auto* error = std::get_if<Error>(&answer)) co_return *error;
     if (auto* unavailable = std::get_if<OnlineCheck::Unavailable>(&answer)) {
       Refusal refusal{Error::authority_unavailable};
-      refusal.retry_after_seconds = unavailable->retry_after_seconds;
+      refusal.details().retry_after_seconds = unavailable->retry_after_seconds;
       co_return refusal;
     }
     co_await driver.until_asked_again(std::move(answer));
@@ -51,9 +51,9 @@ Flow<Result<Caller, Refusal>> identify(FlowDriver& driver, GateState& gate, Carr
       const auto sent = std::find_if(carried.api_keys.begin(), carried.api_keys.end(),
                                      [&](const auto& one) { return one.first == keys->header; });
       if (sent == carried.api_keys.end()) continue;
-      if (!sent->second) co_return Refusal{sent->second.error()};
+      if (!sent->second) co_return sent->second.error();
       const KnownUser* known = find_api_key(*keys, sent->second.value());
-      if (known == nullptr) co_return Refusal{Error::credential_unknown};
+      if (known == nullptr) co_return Error::credential_unknown;
       co_return admit_user(known->user);
     }
     if (const auto* handler = std::get_if<HandlerSource>(&chain[i])) {

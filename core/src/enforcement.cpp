@@ -92,7 +92,7 @@ void remove_camel_case(json::Value& run, std::span<const Field> fields) {
 
 // A handler's no about what a request only mentions looks as if there were no such thing; that it failed does not.
 Refusal hidden(const Refusal& refusal, const Refusal& unknown) {
-  return refusal.error == Error::handler_denied ? unknown : refusal;
+  return refusal.error() == Error::handler_denied ? unknown : refusal;
 }
 
 bool holds(const std::vector<std::string>& list, std::string_view text) {
@@ -185,16 +185,16 @@ Flow<Outcome> Enforcement::run() {
     case Treatment::custom:
       break;
   }
-  co_return Refusal{Error::route_denied};
+  co_return Error::route_denied;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- parts
 
 Flow<Enforcement::Failure> Enforcement::read_body() {
-  if (encoded_) co_return Refusal{Error::body_encoding_unsupported};
+  if (encoded_) co_return Error::body_encoding_unsupported;
   const BodyResult body = co_await driver_.body(gate_.settings.limits.body_bytes_max);
-  if (body.state == BodyResult::State::over_limit) co_return Refusal{Error::body_too_large};
-  if (body.state == BodyResult::State::failed) co_return Refusal{Error::body_malformed};
+  if (body.state == BodyResult::State::over_limit) co_return Error::body_too_large;
+  if (body.state == BodyResult::State::failed) co_return Error::body_malformed;
 
   const bool custom_body = match_.custom != nullptr;
   has_body_ = !body.bytes.empty() || !route().body.empty();
@@ -222,7 +222,7 @@ Enforcement::Failure Enforcement::check(const json::Value& body) const {
   return check_body(body, rules);
 }
 
-std::string_view Enforcement::body_string(std::string_view field) const {
+std::string_view Enforcement::body_string(const char* field) const {
   const json::Value* value = body_.find(field);
   return value == nullptr ? std::string_view{} : std::string_view(value->as_string());
 }
@@ -330,9 +330,9 @@ Flow<Enforcement::Found> Enforcement::find_thread(std::string id, std::optional<
   const IncomingResponse reply = co_await ask("POST", "/threads/search", json::write(query), object_bytes_max);
   if (explaining_) co_return std::optional(json::Value::object());
   if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   auto list = parse_reply(reply.body);
-  if (!list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+  if (!list || !list->is_array()) co_return Error::upstream_failed;
   // Whoever answers with something else than was asked for has not answered the question.
   if (list->items().size() != 1) co_return std::optional<json::Value>{};
   const json::Value& thread = list->items().front();
@@ -360,9 +360,9 @@ Flow<Enforcement::Failure> Enforcement::require_run(std::string thread_id, std::
   if (auto failure = unusable(reply)) co_return failure;
   const Refusal unknown{Error::object_unknown, "Run not found"};
   if (reply.status == 404 || reply.status == 422) co_return unknown;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   const auto run = parse_reply(reply.body);
-  if (!run) co_return Refusal{Error::upstream_failed};
+  if (!run) co_return Error::upstream_failed;
   if (!has_string(run.value(), "run_id", run_id) || !has_string(run.value(), "thread_id", thread_id)) co_return unknown;
   co_return std::nullopt;
 }
@@ -388,9 +388,9 @@ Flow<Enforcement::Found> Enforcement::find_assistant(std::string id, std::option
   if (auto failure = unusable(reply)) co_return *failure;
   const Found unknown = std::optional<json::Value>{};
   if (reply.status == 404 || reply.status == 422) co_return unknown;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   const auto parsed = parse_reply(reply.body);
-  if (!parsed || parsed->is_array() == by_id) co_return Refusal{Error::upstream_failed};
+  if (!parsed || parsed->is_array() == by_id) co_return Error::upstream_failed;
   if (!by_id && parsed->items().empty()) co_return unknown;
   const json::Value& assistant = by_id ? parsed.value() : parsed->items().front();
   if (!has_string(assistant, by_id ? "assistant_id" : "graph_id", id)) co_return unknown;
@@ -405,9 +405,9 @@ Flow<Enforcement::Found> Enforcement::find_cron(std::string id, Filter filter) {
   if (auto failure = unusable(reply)) co_return *failure;
   const Found unknown = std::optional<json::Value>{};
   if (reply.status == 404 || reply.status == 422) co_return unknown;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   const auto cron = parse_reply(reply.body);
-  if (!cron) co_return Refusal{Error::upstream_failed};
+  if (!cron) co_return Error::upstream_failed;
   if (!has_string(cron.value(), "cron_id", id) || !filter.matches(metadata_of(cron.value()))) co_return unknown;
   co_return std::optional(metadata_of(cron.value()));
 }
@@ -433,9 +433,9 @@ Flow<Enforcement::Failure> Enforcement::require_runnable(std::string id) {
   if (explaining_) co_return std::nullopt;
   if (auto failure = unusable(reply)) co_return failure;
   if (reply.status == 404 || reply.status == 422) co_return unknown;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   const auto assistant = parse_reply(reply.body);
-  if (!assistant) co_return Refusal{Error::upstream_failed};
+  if (!assistant) co_return Error::upstream_failed;
   const json::Value& metadata = metadata_of(assistant.value());
   const bool visible = !readable->filter || is_system_assistant(metadata) || readable->filter->matches(metadata);
   const bool runnable = visible && is_of_listed_graph(assistant.value(), graphs);
@@ -482,7 +482,7 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
   const IncomingResponse reply = co_await ask("POST", "/threads", json::write(thread), object_bytes_max);
   if (auto failure = unusable(reply)) co_return failure;
   if (reply.status == 409) co_return unknown;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   // An older server may answer a create with the row that is there, whoever's it is.
   const auto made = parse_reply(reply.body);
   const bool good = made && has_string(made.value(), "thread_id", match_.thread_id) && ones_own(metadata_of(made.value()));
@@ -527,9 +527,9 @@ Flow<Outcome> Enforcement::read_object() {
   if (auto failure = unusable(reply)) co_return *failure;
   // 400 and 422: the upstream does not take this spelling of an id, so there is no such object.
   if (reply.status == 404 || reply.status == 400 || reply.status == 422) co_return unknown_object();
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   const auto object = parse_reply(reply.body);
-  if (!object || !object->is_object()) co_return Refusal{Error::upstream_failed};
+  if (!object || !object->is_object()) co_return Error::upstream_failed;
   const bool assistant = route().resource == Resource::assistants;
   const std::string& id = assistant ? match_.assistant_id : match_.cron_id;
   const bool is_asked_one = !is_uuid(id) || has_string(object.value(), assistant ? "assistant_id" : "cron_id", id);
@@ -571,9 +571,9 @@ Flow<Outcome> Enforcement::create() {
     auto reading = gate_.settings.policy.decide(user_, route().resource, Action::read);
     readable = reading.ok();
     if (readable && asks_handlers() && !id.empty()) {
-      const std::string_view key = thread ? "thread_id" : "assistant_id";
+      const char* key = thread ? "thread_id" : "assistant_id";
       if (auto failure = co_await consult(reading.value(), route().resource, Action::read, shown_id(key, id), nullptr)) {
-        if (failure->error != Error::handler_denied) co_return *failure;
+        if (failure->error() != Error::handler_denied) co_return *failure;
         readable = false;
       }
     }
@@ -592,7 +592,7 @@ Flow<Outcome> Enforcement::create() {
   }
   if (reply.status >= 400 || !filtered()) co_return Answer(pass_on(std::move(reply)));
   const auto made = parse_reply(reply.body);
-  if (!made || !made->is_object()) co_return Refusal{Error::upstream_failed};
+  if (!made || !made->is_object()) co_return Error::upstream_failed;
   // The upstream answered with an object that is not the caller's: an older server returning an existing row.
   if (!decision_.filter->matches(metadata_of(made.value()))) co_return id.empty() ? Refusal{Error::upstream_failed} : taken;
   co_return Answer(pass_on(std::move(reply)));
@@ -600,7 +600,7 @@ Flow<Outcome> Enforcement::create() {
 
 Flow<Outcome> Enforcement::existing(std::string id, Filter filter) {
   const bool thread = route().resource == Resource::threads;
-  const std::string_view key = thread ? "thread_id" : "assistant_id";
+  const char* key = thread ? "thread_id" : "assistant_id";
   Found found = std::optional<json::Value>{};
   if (thread) {
     found = co_await find_thread(id, filter);
@@ -610,9 +610,9 @@ Flow<Outcome> Enforcement::existing(std::string id, Filter filter) {
   const std::string path = (thread ? "/threads/" : "/assistants/") + id;
   IncomingResponse reply = co_await ask("GET", path, {}, gate_.settings.limits.reply_bytes_max);
   if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200) co_return Error::upstream_failed;
   const auto object = parse_reply(reply.body);
-  if (!object) co_return Refusal{Error::upstream_failed};
+  if (!object) co_return Error::upstream_failed;
   if (!has_string(object.value(), key, id) || !filter.matches(metadata_of(object.value()))) {
     co_return Refusal{Error::object_exists, thread ? "Thread already exists" : "Assistant already exists"};
   }
@@ -736,7 +736,7 @@ Flow<Outcome> Enforcement::prune_threads() {
   if (explaining_) co_return forward();
   if (auto failure = unusable(reply)) co_return *failure;
   const auto list = parse_reply(reply.body);
-  if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
   for (std::size_t i = 0; i < filters.size(); ++i) {
     const auto& found = list->items();
     const bool own = std::any_of(found.begin(), found.end(), [&](const json::Value& thread) {
@@ -848,7 +848,7 @@ Flow<Outcome> Enforcement::assistant_versions() {
   if (auto failure = unusable(reply)) co_return *failure;
   if (reply.status != 200) co_return Answer(pass_on(std::move(reply)));
   auto list = parse_reply(reply.body);
-  if (!list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+  if (!list || !list->is_array()) co_return Error::upstream_failed;
   std::erase_if(list->items(), [&](const json::Value& version) { return !decision_.filter->matches(metadata_of(version)); });
   reply.body = json::write(list.value());
   co_return Answer(pass_on(std::move(reply)));
@@ -872,7 +872,7 @@ Flow<Outcome> Enforcement::assistant_latest() {
   if (explaining_) co_return forward();
   if (auto failure = unusable(reply)) co_return *failure;
   const auto list = parse_reply(reply.body);
-  if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+  if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
   const json::Value* version = body_.find("version");
   for (const json::Value& one : list->items()) {
     const json::Value* number = one.find("version");

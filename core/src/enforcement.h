@@ -118,7 +118,7 @@ class Enforcement {
   [[nodiscard]] const Route& route() const { return *match_.route; }
   [[nodiscard]] bool filtered() const { return decision_.filter.has_value(); }
   [[nodiscard]] Refusal unknown_object() const;
-  [[nodiscard]] std::string_view body_string(std::string_view field) const;
+  [[nodiscard]] std::string_view body_string(const char* field) const;
 
   FlowDriver& driver_;
   GateState& gate_;

@@ -68,10 +68,10 @@ Flow<Outcome> Enforcement::custom() {
   }
 
   if (custom.body != CustomRoute::Body::none) {
-    if (encoded_) co_return Refusal{Error::body_encoding_unsupported};
+    if (encoded_) co_return Error::body_encoding_unsupported;
     BodyResult body = co_await driver_.body(gate_.settings.limits.body_bytes_max);
-    if (body.state == BodyResult::State::over_limit) co_return Refusal{Error::body_too_large};
-    if (body.state == BodyResult::State::failed) co_return Refusal{Error::body_malformed};
+    if (body.state == BodyResult::State::over_limit) co_return Error::body_too_large;
+    if (body.state == BodyResult::State::failed) co_return Error::body_malformed;
     if (custom.body == CustomRoute::Body::any) {
       if (!decision_.stamp.empty()) co_return unread_body();
       raw_body_ = std::move(body.bytes);
@@ -121,7 +121,7 @@ Flow<Outcome> Enforcement::custom() {
     if (auto failure = unusable(before)) co_return *failure;
     if (before.status == 404) co_return Refusal{Error::object_unknown, "Not found"};
     const auto object = parse_reply(before.body);
-    if (before.status != 200 || !object) co_return Refusal{Error::upstream_failed};
+    if (before.status != 200 || !object) co_return Error::upstream_failed;
     const json::Value& stored = member_of(object.value(), custom.metadata);
     if (filtered() && !decision_.filter->matches(stored)) co_return Refusal{Error::object_unknown, "Not found"};
     if (updates && has_body_) {
@@ -143,12 +143,12 @@ Flow<Outcome> Enforcement::custom() {
   if (reply.status == 404) co_return unknown;
   if (reply.status >= 400) co_return Answer(pass_on(std::move(reply)));
   auto parsed = parse_reply(reply.body);
-  if (!parsed) co_return Refusal{Error::upstream_failed};
+  if (!parsed) co_return Error::upstream_failed;
   if (custom.judged == CustomRoute::Judged::object) {
     if (!decision_.filter->matches(member_of(parsed.value(), custom.metadata))) co_return unknown;
     co_return Answer(pass_on(std::move(reply)));
   }
-  if (!parsed->is_array()) co_return Refusal{Error::upstream_failed};
+  if (!parsed->is_array()) co_return Error::upstream_failed;
   std::erase_if(parsed->items(),
                 [&](const json::Value& item) { return !decision_.filter->matches(member_of(item, custom.metadata)); });
   reply.body = json::write(parsed.value());

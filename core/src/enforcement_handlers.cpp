@@ -141,7 +141,7 @@ Enforcement::Failure Enforcement::change_metadata(json::Value& body, const json:
   rules.assistants = route().resource == Resource::assistants;
   json::Value changed = json::Value::object();
   changed.set("metadata", metadata);
-  if (const auto wrong = check_body(changed, rules)) return handler_fault(wrong->detail);
+  if (const auto wrong = check_body(changed, rules)) return handler_fault(wrong->details().text);
   body.set("metadata", std::move(metadata));
   return std::nullopt;
 }
@@ -165,7 +165,7 @@ Flow<Enforcement::Failure> Enforcement::consult(Decision& decision, std::string_
   if (!answer || (!answer->is_boolean() && !answer->is_object())) {
     co_return handler_fault("it is neither true nor false nor a filter");
   }
-  if (answer->is_boolean() && !answer->as_boolean()) co_return Refusal{Error::handler_denied};
+  if (answer->is_boolean() && !answer->as_boolean()) co_return Error::handler_denied;
   if (answer->is_object()) {
     auto filter = Filter::parse_resolved(answer.value());
     if (!filter) {

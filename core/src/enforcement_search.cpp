@@ -23,7 +23,7 @@ constexpr std::int64_t tie_slack = 16;
 
 struct ListRules {
   std::string_view path;
-  std::string_view id_key;
+  const char* id_key;
   bool has_ids;  // the search takes `ids`, so that a page's objects can be had afterwards
 };
 
@@ -115,7 +115,7 @@ Flow<Outcome> Enforcement::search() {
         co_await ask("POST", std::string(rules.path), json::write(query), gate_.settings.limits.reply_bytes_max);
     if (auto failure = unusable(reply)) co_return *failure;
     const auto list = parse_reply(reply.body);
-    if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+    if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
     json::Value whole = json::Value::array();
     for (const json::Value& item : page.items()) {
       const std::string& id = item.find(rules.id_key)->as_string();
@@ -146,7 +146,7 @@ Flow<Outcome> Enforcement::search_upstream() {
   // About the client's own query; no object is in it.
   if (reply.status >= 400) co_return Answer(pass_on(std::move(reply)));
   auto list = parse_reply(reply.body);
-  if (!list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+  if (!list || !list->is_array()) co_return Error::upstream_failed;
   auto& items = list->items();
   const std::size_t size_before = items.size();
   std::erase_if(items, [&](const json::Value& item) { return !decision_.filter->matches(metadata_of(item)); });
@@ -209,7 +209,7 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
         if (explaining_) break;
         if (auto failure = unusable(reply)) co_return *failure;
         auto list = parse_reply(reply.body);
-        if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+        if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
         auto& items = list->items();
         const bool more = has_next_page(reply) || static_cast<std::int64_t>(items.size()) > limit;
         if (more && sort_by != id_key) {
@@ -259,7 +259,7 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
       if (explaining_) break;
       if (auto failure = unusable(reply)) co_return *failure;
       auto list = parse_reply(reply.body);
-      if (reply.status != 200 || !list || !list->is_array()) co_return Refusal{Error::upstream_failed};
+      if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
       for (json::Value& item : list->items()) {
         const json::Value* id = item.find(id_key);
         if (id == nullptr || !decision_.filter->matches(metadata_of(item))) continue;

@@ -130,7 +130,7 @@ Flow<Outcome> Enforcement::store_item() {
       labels = joined(rule.labels, *labels);
       put_before = rule.labels.size();
     } else if (!starts_with(*labels, rule.labels)) {
-      co_return Refusal{Error::namespace_denied};
+      co_return Error::namespace_denied;
     }
   }
   if (by_query) {
@@ -146,7 +146,7 @@ Flow<Outcome> Enforcement::store_item() {
   if (auto failure = unusable(reply)) co_return *failure;
   if (reply.status != 200) co_return Answer(pass_on(std::move(reply)));
   auto item = parse_reply(reply.body);
-  if (!item) co_return Refusal{Error::upstream_failed};
+  if (!item) co_return Error::upstream_failed;
   if (item->is_null()) co_return Answer(pass_on(std::move(reply)));  // there is none
   const Labels stored = stored_labels(item->find("namespace"));
   if (stored != *labels) co_return Refusal{Error::object_unknown, "Item not found"};
@@ -196,7 +196,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
     // Less than one's own part is asked for: one's own part it is, as a search shows one's own threads.
     prefix = rule.labels;
   } else if (!starts_with(prefix, rule.labels)) {
-    co_return Refusal{Error::namespace_denied};
+    co_return Error::namespace_denied;
   }
   // The JS server takes an empty prefix of namespaces for a missing one.
   if (!prefix.empty() || body_.find(prefix_name) != nullptr) body_.set(prefix_name, to_json(prefix));
@@ -212,7 +212,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
   if (reply.status != 200) co_return Answer(pass_on(std::move(reply)));
   auto answer = parse_reply(reply.body);
   json::Value* list = answer ? answer->find(list_name) : nullptr;
-  if (list == nullptr || !list->is_array()) co_return Refusal{Error::upstream_failed};
+  if (list == nullptr || !list->is_array()) co_return Error::upstream_failed;
   const std::size_t received = list->items().size();
   std::erase_if(list->items(), [&](const json::Value& one) { return !starts_with(labels_in(one), prefix); });
 
@@ -232,7 +232,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
       if (auto failure = unusable(more)) co_return *failure;
       const auto parsed = parse_reply(more.body);
       const json::Value* entries = parsed ? parsed->find(list_name) : nullptr;
-      if (more.status != 200 || entries == nullptr) co_return Refusal{Error::upstream_failed};
+      if (more.status != 200 || entries == nullptr) co_return Error::upstream_failed;
       for (const json::Value& one : entries->items()) {
         if (starts_with(labels_in(one), prefix)) own.push_back(one);
       }

@@ -185,7 +185,11 @@ class [[nodiscard]] Flow {
     Flow get_return_object() { return Flow(Handle::from_promise(*this)); }
     std::suspend_always initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
-    void return_value(T result) { value.emplace(std::move(result)); }
+    // A call of its own, with what stands behind co_return as it is: there are hundreds of those.
+    template <typename U = T>
+    [[gnu::noinline]] void return_value(U&& result) {
+      value.emplace(std::forward<U>(result));
+    }
     void unhandled_exception() { std::abort(); }  // the core is built without exceptions
 
     template <typename U>

@@ -24,11 +24,11 @@ std::optional<Refusal> handler_refusal(const HandlerResult& result, Error denied
     case HandlerResult::State::refused: {
       if (result.status != 0 && (result.status < 400 || result.status > 599)) return handler_fault("its status is no refusal");
       Refusal refusal{denied, result.message};
-      refusal.status = result.status;
+      refusal.details().status = result.status;
       for (const Header& header : result.headers) {
         if (header.name.empty() || has_control(header.name) || has_control(header.value))
           return handler_fault("a header that it gives is none");
-        refusal.headers.push_back(header);
+        refusal.details().headers.push_back(header);
       }
       return refusal;
     }

@@ -31,6 +31,8 @@ class Value {
   [[nodiscard]] static Value number(std::int64_t value);
   [[nodiscard]] static Value number_token(std::string token);  // a valid JSON number
   [[nodiscard]] static Value string(std::string_view value);
+  // Literals as one word: in wasm a string_view is passed through memory, a dozen bytes of code more at each of the many calls.
+  [[nodiscard]] static Value string(const char* value);
   [[nodiscard]] static Value array();
   [[nodiscard]] static Value object();
 
@@ -57,7 +59,10 @@ class Value {
 
   [[nodiscard]] const Value* find(std::string_view name) const;  // nullptr unless an object with it
   [[nodiscard]] Value* find(std::string_view name);
+  [[nodiscard]] const Value* find(const char* name) const;
+  [[nodiscard]] Value* find(const char* name);
   Value& set(std::string_view name, Value value);  // replaces or appends; turns a non-object into one
+  Value& set(const char* name, Value value);
   bool remove(std::string_view name);
   void push_back(Value value);
 

@@ -186,7 +186,8 @@ std::optional<Refusal> check_requirement(const Requirement& require, const User&
     return std::nullopt;
   }
   Refusal refusal{Error::scope_insufficient};
-  for (const std::string& scope : require.scopes) refusal.scope += (refusal.scope.empty() ? "" : " ") + scope;
+  std::string& missing = refusal.details().scope;
+  for (const std::string& scope : require.scopes) missing += (missing.empty() ? "" : " ") + scope;
   return refusal;
 }
 

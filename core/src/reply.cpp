@@ -43,20 +43,22 @@ std::string lower_case(std::string_view text) {
 }
 
 Respond refusal_reply(const Refusal& refusal) {
+  const Refusal::Details& details = refusal.details();
+  const Error error = refusal.error();
   Respond out;
-  out.status = refusal.status != 0 ? refusal.status : http_status(refusal.error);
-  out.error = refusal.error;
+  out.status = details.status != 0 ? details.status : http_status(error);
+  out.error = error;
   out.headers.push_back({"content-type", "application/json"});
   out.headers.push_back({"cache-control", "no-store"});
   const bool about_credential =
-      out.status == 401 || refusal.error == Error::credential_malformed || refusal.error == Error::credential_duplicated;
-  if (about_credential) out.headers.push_back({"www-authenticate", challenge(refusal.error)});
-  if (refusal.error == Error::scope_insufficient) {
-    out.headers.push_back({"www-authenticate", challenge(refusal.error) + ", scope=\"" + refusal.scope + "\""});
+      out.status == 401 || error == Error::credential_malformed || error == Error::credential_duplicated;
+  if (about_credential) out.headers.push_back({"www-authenticate", challenge(error)});
+  if (error == Error::scope_insufficient) {
+    out.headers.push_back({"www-authenticate", challenge(error) + ", scope=\"" + details.scope + "\""});
   }
-  if (out.status == 503) out.headers.push_back({"retry-after", std::to_string(refusal.retry_after_seconds)});
-  if (!refusal.allow.empty()) out.headers.push_back({"allow", refusal.allow});
-  for (const Header& header : refusal.headers) {
+  if (out.status == 503) out.headers.push_back({"retry-after", std::to_string(details.retry_after_seconds)});
+  if (!details.allow.empty()) out.headers.push_back({"allow", details.allow});
+  for (const Header& header : details.headers) {
     std::string name = lower_case(header.name);
     if (is_one_of(name, hop_by_hop_headers) || is_dropped_reply_header(name) || name == "content-type") continue;
     // A handler's own challenge or date stands in the place of the usual one.
@@ -64,9 +66,9 @@ Respond refusal_reply(const Refusal& refusal) {
     out.headers.push_back({std::move(name), header.value});
   }
   out.body = "{\"detail\":";
-  json::write_string(out.body, refusal.detail.empty() ? sentence(refusal.error) : std::string_view(refusal.detail));
+  json::write_string(out.body, details.text.empty() ? sentence(error) : std::string_view(details.text));
   out.body += ",\"code\":";
-  json::write_string(out.body, name(refusal.error));
+  json::write_string(out.body, name(error));
   out.body += "}";
   return out;
 }
@@ -105,7 +107,7 @@ const json::Value& metadata_of(const json::Value& object) {
   return metadata == nullptr ? none : *metadata;
 }
 
-bool has_string(const json::Value& object, std::string_view key, std::string_view text) {
+bool has_string(const json::Value& object, const char* key, std::string_view text) {
   const json::Value* value = object.find(key);
   return value != nullptr && value->is_string() && value->as_string() == text;
 }

@@ -29,7 +29,7 @@ namespace postern {
 
 // metadata of an upstream's object; null when it has none.
 [[nodiscard]] const json::Value& metadata_of(const json::Value& object);
-[[nodiscard]] bool has_string(const json::Value& object, std::string_view key, std::string_view text);
+[[nodiscard]] bool has_string(const json::Value& object, const char* key, std::string_view text);
 
 [[nodiscard]] std::string lower_case(std::string_view text);
 

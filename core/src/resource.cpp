@@ -110,7 +110,9 @@ std::optional<Respond> metadata_reply(const ResourceSettings& resource, const Re
     out.headers = {
         {"access-control-allow-methods", "GET, HEAD"}, {"access-control-allow-headers", "*"}, {"access-control-max-age", "600"}};
   } else {
-    out = refusal_reply({Error::method_not_allowed, {}, "GET, HEAD, OPTIONS"});
+    Refusal refusal{Error::method_not_allowed};
+    refusal.details().allow = "GET, HEAD, OPTIONS";
+    out = refusal_reply(refusal);
   }
   // Public, and the same for everybody.
   out.headers.push_back({"access-control-allow-origin", "*"});

@@ -131,82 +131,81 @@ bool is_string_list(const json::Value& value) {
 }
 
 std::optional<Refusal> check_field(const Field& field, const json::Value& value, const BodyRules& rules) {
-  const auto must_be = [&](std::string_view wanted) { return wrong_type(std::string(rules.where), field.name, wanted); };
+  const auto is = [&](bool good, const char* wanted) -> std::optional<Refusal> {
+    if (good) return std::nullopt;
+    return wrong_type(std::string(rules.where), field.name, wanted);
+  };
   // The SDKs leave out what is not set; other clients send null for it. assistant_id has no absent form.
   if (value.is_null()) {
-    if (field.kind == FieldKind::assistant) return must_be("a graph's name or an assistant's id");
-    return std::nullopt;
+    return is(field.kind != FieldKind::assistant, "a graph's name or an assistant's id");
   }
   switch (field.kind) {
     case FieldKind::any:
       return std::nullopt;
     case FieldKind::string:
-      return value.is_string() ? std::nullopt : std::optional(must_be("a string"));
+      return is(value.is_string(), "a string");
     case FieldKind::integer: {
       const auto number = value.as_integer();
-      return number && *number >= 0 ? std::nullopt : std::optional(must_be("a whole number, 0 or more"));
+      return is(number && *number >= 0, "a whole number, 0 or more");
     }
     case FieldKind::boolean:
-      return value.is_boolean() ? std::nullopt : std::optional(must_be("true or false"));
+      return is(value.is_boolean(), "true or false");
     case FieldKind::number:
-      return value.is_number() ? std::nullopt : std::optional(must_be("a number"));
+      return is(value.is_number(), "a number");
     case FieldKind::object:
-      return value.is_object() ? std::nullopt : std::optional(must_be("an object"));
+      return is(value.is_object(), "an object");
     case FieldKind::metadata:
-      if (!value.is_object()) return must_be("an object");
+      if (!value.is_object()) return is(false, "an object");
       return check_assistant_metadata(value, rules);
     case FieldKind::strings:
     case FieldKind::labels:
-      return is_string_list(value) ? std::nullopt : std::optional(must_be("a list of strings"));
+      return is(is_string_list(value), "a list of strings");
     case FieldKind::supersteps:
-      return is_supersteps(value) ? std::nullopt : std::optional(must_be("a list of {updates: [{values, command, as_node}]}"));
+      return is(is_supersteps(value), "a list of {updates: [{values, command, as_node}]}");
     case FieldKind::webhook:
-      if (!value.is_string()) return must_be("a string");
-      return is_listed_webhook(value.as_string(), rules)
-                 ? std::nullopt
-                 : std::optional(
-                       Refusal{Error::field_not_accepted,
-                               "the field " + printable_name(field.name) +
-                                   " must be an address on an origin that the gate lists under upstream.webhook_origins"});
+      if (!value.is_string()) return is(false, "a string");
+      if (is_listed_webhook(value.as_string(), rules)) return std::nullopt;
+      return Refusal{Error::field_not_accepted,
+                     "the field " + printable_name(field.name) +
+                         " must be an address on an origin that the gate lists under upstream.webhook_origins"};
     case FieldKind::graph:
-      return value.is_string() && is_graph_name(value.as_string()) ? std::nullopt : std::optional(must_be("a graph's name"));
+      return is(value.is_string() && is_graph_name(value.as_string()), "a graph's name");
     case FieldKind::string_or_array:
-      return value.is_string() || is_string_list(value) ? std::nullopt : std::optional(must_be("a string or a list of strings"));
+      return is(value.is_string() || is_string_list(value), "a string or a list of strings");
     case FieldKind::uuid:
-      return value.is_string() && is_uuid(value.as_string()) ? std::nullopt
-                                                             : std::optional(must_be("a lower-case UUID with dashes"));
+      return is(value.is_string() && is_uuid(value.as_string()), "a lower-case UUID with dashes");
     case FieldKind::ids: {
       const bool good = is_string_list(value) && std::all_of(value.items().begin(), value.items().end(),
                                                              [](const json::Value& id) { return is_uuid(id.as_string()); });
-      return good ? std::nullopt : std::optional(must_be("a list of lower-case UUIDs with dashes"));
+      return is(good, "a list of lower-case UUIDs with dashes");
     }
     case FieldKind::select:
-      return is_string_list(value) ? std::nullopt : std::optional(must_be("a list of strings"));
+      return is(is_string_list(value), "a list of strings");
     case FieldKind::assistant: {
       const bool good = value.is_string() && (is_uuid(value.as_string()) || is_graph_name(value.as_string()));
-      return good ? std::nullopt : std::optional(must_be("a graph's name or an assistant's id (a lower-case UUID)"));
+      return is(good, "a graph's name or an assistant's id (a lower-case UUID)");
     }
     case FieldKind::config:
-      if (!value.is_object()) return must_be("an object");
+      if (!value.is_object()) return is(false, "an object");
       return check_config(value, rules);
     case FieldKind::context:
-      if (!value.is_object()) return must_be("an object");
+      if (!value.is_object()) return is(false, "an object");
       return check_reserved(value, "context.", rules);
     case FieldKind::command:
-      if (!value.is_object()) return must_be("an object");
+      if (!value.is_object()) return is(false, "an object");
       for (const json::Member& member : value.members()) {
         if (!is_one_of(member.first, command_keys)) return not_accepted("command.", member.first);
       }
       return std::nullopt;
     case FieldKind::checkpoint:
-      if (!value.is_object() && !value.is_string()) return must_be("a checkpoint");
+      if (!value.is_object() && !value.is_string()) return is(false, "a checkpoint");
       if (const json::Value* inner = value.find("configurable"); inner != nullptr && field.name == "before") {
-        if (value.members().size() != 1 || !inner->is_object()) return must_be("a checkpoint");
+        if (value.members().size() != 1 || !inner->is_object()) return is(false, "a checkpoint");
         return check_checkpoint(*inner, "before.configurable.", rules);
       }
       return check_checkpoint(value, std::string(field.name) + ".", rules);
   }
-  return must_be("something else");
+  return is(false, "something else");
 }
 
 // body[name] as an object, made when absent or null.

@@ -583,8 +583,10 @@ Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_vie
     match.custom = route.get();
   }
   if (match.route == nullptr) {
-    if (!allow.empty()) return Refusal{Error::method_not_allowed, {}, allow};
-    return Refusal{Error::route_unknown};
+    if (allow.empty()) return Refusal{Error::route_unknown};
+    Refusal refusal{Error::method_not_allowed};
+    refusal.details().allow = std::move(allow);
+    return refusal;
   }
   match.path = path;  // every segment was matched against a literal or an exact grammar
   if (auto refusal = match.custom != nullptr ? rebuild_custom_query(query, match) : rebuild_query(query, match)) return *refusal;

@@ -149,13 +149,14 @@ void check_query(const RouteMatch& match, std::string_view query) {
 }
 
 void check_refusal(const Refusal& refusal, std::string_view method, const Route* row) {
-  if (row != nullptr) must(refusal.error == Error::query_not_accepted, "what a row describes is refused for its query only");
-  must(refusal.allow.empty() == (refusal.error != Error::method_not_allowed), "`allow` comes with method_not_allowed");
-  for (const std::string& allowed : split(refusal.allow, ',')) {
+  if (row != nullptr) must(refusal.error() == Error::query_not_accepted, "what a row describes is refused for its query only");
+  must(refusal.details().allow.empty() == (refusal.error() != Error::method_not_allowed),
+       "`allow` comes with method_not_allowed");
+  for (const std::string& allowed : split(refusal.details().allow, ',')) {
     const std::string_view name = std::string_view(allowed).substr(allowed.starts_with(' ') ? 1 : 0);
-    must(name.empty() || name != method, "a method that is allowed is not refused", refusal.allow);
+    must(name.empty() || name != method, "a method that is allowed is not refused", refusal.details().allow);
   }
-  for (const char c : refusal.detail) must(c >= ' ' && c < 0x7f, "a reason is printable");
+  for (const char c : refusal.details().text) must(c >= ' ' && c < 0x7f, "a reason is printable");
 }
 
 void check(std::string_view method, std::string_view target) {

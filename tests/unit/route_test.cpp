@@ -66,8 +66,8 @@ TEST(Route, MethodsAreExact) {
   }
   auto wrong = match_route("PUT", std::string("/threads/") + uuid);
   ASSERT_FALSE(wrong.ok());
-  EXPECT_EQ(wrong.error().error, Error::method_not_allowed);
-  EXPECT_EQ(wrong.error().allow, "GET, HEAD, PATCH, DELETE");
+  EXPECT_EQ(wrong.error().error(), Error::method_not_allowed);
+  EXPECT_EQ(wrong.error().details().allow, "GET, HEAD, PATCH, DELETE");
 }
 
 TEST(Route, QueriesAreRebuilt) {
