@@ -82,7 +82,7 @@ void parse_handover(ConfigReader& upstream, const std::string& upstream_url, Han
   rules.done();
   if (!rules.good()) return;
   auto key = SigningKey::import(*find_jwa(hmac ? "HS256" : "ES256"), text);
-  if (!key) return rules.fail("key", {key.error()});
+  if (!key) return rules.fail("key", key.error());
   if (sets_header(upstream, "authorization")) {
     rules.fail("key", "the assertion takes the Authorization header, which upstream.headers sets too; keep one of them");
   }

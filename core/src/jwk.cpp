@@ -31,14 +31,7 @@ Reading read_string(const json::Value& object, std::string_view name, std::strin
   return Reading::read;
 }
 
-// Required; absent, not a string or not canonical base64url are all nothing.
-std::optional<std::string> read_bytes(const json::Value& object, std::string_view name) {
-  std::string_view text;
-  if (read_string(object, name, text) != Reading::read) return std::nullopt;
-  return base64url::decode(text);
-}
-
-std::string sentence(crypto::KeyFault fault) {
+const char* sentence(crypto::KeyFault fault) {
   switch (fault) {
     case crypto::KeyFault::rsa_modulus_size:
       return "n: must have 2048 to 8192 bits and no leading zeros";
@@ -72,15 +65,15 @@ std::optional<KeyKind> ec_kind(std::string_view crv) {
   return std::nullopt;
 }
 
-// Why the key is not for verifying signatures, by RFC 7517 4.2 and 4.3; nothing when it is.
-std::optional<std::string> refuse_use(const json::Value& object) {
+// Why the key is not for verifying signatures, by RFC 7517 4.2 and 4.3; nullptr when it is.
+const char* refuse_use(const json::Value& object) {
   std::string_view use;
   const Reading reading = read_string(object, "use", use);
   if (reading == Reading::wrong) return "use: must be a string";
   if (reading == Reading::read && use != "sig") return "use: is not sig";
 
   const json::Value* operations = object.find("key_ops");
-  if (operations == nullptr) return std::nullopt;
+  if (operations == nullptr) return nullptr;
   if (!operations->is_array()) return "key_ops: must be a list of strings";
   bool verifies = false;
   const std::vector<json::Value>& items = operations->items();
@@ -94,68 +87,67 @@ std::optional<std::string> refuse_use(const json::Value& object) {
     }
     verifies = verifies || items[i].as_string() == "verify";
   }
-  if (!verifies) return "key_ops: does not hold verify";
-  return std::nullopt;
+  return verifies ? nullptr : "key_ops: does not hold verify";
 }
 
-Result<crypto::Key, std::string> import_key(const json::Value& object) {
-  std::string_view kty;
-  if (read_string(object, "kty", kty) != Reading::read) return std::string("kty: must be a string");
+using Imported = Result<crypto::Key, const char*>;  // what is wrong, else
+
+Imported imported(Result<crypto::Key, crypto::KeyFault> key) {
+  if (!key) return sentence(key.error());
+  return std::move(key).value();
+}
+
+Imported import_key(const json::Value& object) {
+  const char* fault = nullptr;  // the first
+  const auto text = [&](std::string_view name, const char* what) {
+    std::string_view out;
+    if (read_string(object, name, out) != Reading::read && fault == nullptr) fault = what;
+    return out;
+  };
+  const auto bytes = [&](std::string_view name, const char* what) {
+    auto decoded = base64url::decode(text(name, what));
+    if (!decoded && fault == nullptr) fault = what;
+    return std::move(decoded).value_or("");
+  };
+  const std::string_view kty = text("kty", "kty: must be a string");
   if (kty == "RSA") {
-    const auto n = read_bytes(object, "n");
-    if (!n) return std::string("n: must be base64url without padding");
-    const auto e = read_bytes(object, "e");
-    if (!e) return std::string("e: must be base64url without padding");
-    auto key = crypto::import_rsa(*n, *e);
-    if (!key) return sentence(key.error());
-    return std::move(key).value();
-  }
-  if (kty == "EC") {
-    std::string_view crv;
-    if (read_string(object, "crv", crv) != Reading::read) return std::string("crv: must be a string");
-    const auto kind = ec_kind(crv);
-    if (!kind) return std::string("crv: is not supported");
-    const auto x = read_bytes(object, "x");
-    if (!x) return std::string("x: must be base64url without padding");
-    const auto y = read_bytes(object, "y");
-    if (!y) return std::string("y: must be base64url without padding");
-    auto key = crypto::import_ec(*kind, *x, *y);
-    if (!key) return sentence(key.error());
-    return std::move(key).value();
+    const std::string n = bytes("n", "n: must be base64url without padding");
+    const std::string e = bytes("e", "e: must be base64url without padding");
+    if (fault != nullptr) return fault;
+    return imported(crypto::import_rsa(n, e));
   }
   // RFC 8037 2. X25519 and X448 are for key agreement; Ed448 has no row.
-  if (kty == "OKP") {
-    std::string_view crv;
-    if (read_string(object, "crv", crv) != Reading::read) return std::string("crv: must be a string");
-    if (crv != "Ed25519") return std::string("crv: is not supported");
-    const auto x = read_bytes(object, "x");
-    if (!x) return std::string("x: must be base64url without padding");
-    auto key = crypto::import_ed25519(*x);
-    if (!key) return sentence(key.error());
-    return std::move(key).value();
+  if (kty == "EC" || kty == "OKP") {
+    const std::string_view crv = text("crv", "crv: must be a string");
+    const auto kind = kty == "EC" ? ec_kind(crv) : crv == "Ed25519" ? std::optional(KeyKind::ed25519) : std::nullopt;
+    if (!kind && fault == nullptr) fault = "crv: is not supported";
+    const std::string x = bytes("x", "x: must be base64url without padding");
+    const std::string y = kty == "EC" ? bytes("y", "y: must be base64url without padding") : std::string();
+    if (fault != nullptr) return fault;
+    return imported(*kind == KeyKind::ed25519 ? crypto::import_ed25519(x) : crypto::import_ec(*kind, x, y));
   }
-  return std::string("kty: is not supported");
+  return fault != nullptr ? fault : "kty: is not supported";
 }
 
-Result<Jwk, std::string> parse_jwk(const json::Value& object) {
-  if (auto why = refuse_use(object)) return *std::move(why);
+Result<Jwk, const char*> parse_jwk(const json::Value& object) {
+  if (const char* why = refuse_use(object)) return why;
 
   std::string_view kid;
-  if (read_string(object, "kid", kid) == Reading::wrong) return std::string("kid: must be a string");
-  if (kid.size() > kid_bytes_max) return std::string("kid: is too long");
+  if (read_string(object, "kid", kid) == Reading::wrong) return "kid: must be a string";
+  if (kid.size() > kid_bytes_max) return "kid: is too long";
 
   const Jwa* alg = nullptr;
   std::string_view alg_name;
   const Reading alg_reading = read_string(object, "alg", alg_name);
-  if (alg_reading == Reading::wrong) return std::string("alg: must be a string");
+  if (alg_reading == Reading::wrong) return "alg: must be a string";
   if (alg_reading == Reading::read) {
     alg = find_jwa(alg_name);
-    if (alg == nullptr) return std::string("alg: is not supported");
+    if (alg == nullptr) return "alg: is not supported";
   }
 
   auto key = import_key(object);
   if (!key) return key.error();
-  if (alg != nullptr && alg->key_kind != key->kind()) return std::string("alg: does not fit the key's type");
+  if (alg != nullptr && alg->key_kind != key->kind()) return "alg: does not fit the key's type";
   return Jwk{std::string(kid), alg, std::move(key).value()};
 }
 

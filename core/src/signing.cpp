@@ -72,15 +72,15 @@ SigningKey::~SigningKey() = default;
 const Jwa& SigningKey::alg() const { return *state_->alg; }
 const std::string& SigningKey::kid() const { return state_->kid; }
 
-Result<SigningKey, std::string> SigningKey::import(const Jwa& alg, std::string_view text) {
+Result<SigningKey, const char*> SigningKey::import(const Jwa& alg, std::string_view text) {
   auto state = std::make_unique<State>();
   state->alg = &alg;
   if (alg.scheme == Scheme::hmac && alg.hash == Hash::sha256) {
-    if (text.size() < secret_bytes_min) return std::string("a secret for HS256 has 32 bytes or more");
+    if (text.size() < secret_bytes_min) return "a secret for HS256 has 32 bytes or more";
     state->secret = text;
     return SigningKey(std::move(state));
   }
-  if (alg.scheme != Scheme::ecdsa || alg.key_kind != KeyKind::ec_p256) return std::string("only ES256 and HS256 sign here");
+  if (alg.scheme != Scheme::ecdsa || alg.key_kind != KeyKind::ec_p256) return "only ES256 and HS256 sign here";
 
   const auto jwk = json::parse(text);
   const auto member = [&](std::string_view name) {
@@ -88,21 +88,21 @@ Result<SigningKey, std::string> SigningKey::import(const Jwa& alg, std::string_v
     return value == nullptr ? std::string{} : value->as_string();
   };
   if (member("kty") != "EC" || member("crv") != "P-256") {
-    return std::string("must be a private JWK of kty EC and crv P-256; `postern new-key` makes one");
+    return "must be a private JWK of kty EC and crv P-256; `postern new-key` makes one";
   }
   const auto x = base64url::decode(member("x"));
   const auto y = base64url::decode(member("y"));
   auto d = base64url::decode(member("d"));
   const auto right_size = [](const auto& bytes) { return bytes && bytes->size() == coordinate_bytes; };
-  if (!right_size(x) || !right_size(y) || !right_size(d)) return std::string("x, y and d must have 32 bytes each, in base64url");
-  if (!crypto::import_ec(KeyKind::ec_p256, *x, *y)) return std::string("x and y are no point of P-256");
+  if (!right_size(x) || !right_size(y) || !right_size(d)) return "x, y and d must have 32 bytes each, in base64url";
+  if (!crypto::import_ec(KeyKind::ec_p256, *x, *y)) return "x and y are no point of P-256";
 
   state->secret = *d;
   mbedtls_platform_zeroize(d->data(), d->size());
   if (mbedtls_ecp_group_load(&state->group, MBEDTLS_ECP_DP_SECP256R1) != 0 ||
       mbedtls_mpi_read_binary(&state->d, bytes_of(state->secret), state->secret.size()) != 0 ||
       mbedtls_ecp_check_privkey(&state->group, &state->d) != 0) {
-    return std::string("d is no private key of P-256");
+    return "d is no private key of P-256";
   }
   // What is published must be what verifies: d and the point belong together.
   mbedtls_ecp_point point;
@@ -117,7 +117,7 @@ Result<SigningKey, std::string> SigningKey::import(const Jwa& alg, std::string_v
           0;
   mbedtls_ecp_point_free(&point);
   if (!computed || std::string_view(reinterpret_cast<const char*>(encoded.data()) + 1, size - 1) != *x + *y) {
-    return std::string("x and y are not the public key of d");
+    return "x and y are not the public key of d";
   }
   state->kid = member("kid");
   if (state->kid.empty()) {

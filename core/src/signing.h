@@ -17,7 +17,7 @@ class SigningKey {
  public:
   // `text`: for ES256 a private JWK (kty EC, crv P-256, x, y, d; RFC 7518 section 6.2.2), for HS256 the secret itself, 32
   // bytes or more (RFC 7518 section 3.2). A fault is a sentence for a person; it holds nothing of the key.
-  [[nodiscard]] static Result<SigningKey, std::string> import(const Jwa& alg, std::string_view text);
+  [[nodiscard]] static Result<SigningKey, const char*> import(const Jwa& alg, std::string_view text);
 
   SigningKey(SigningKey&&) noexcept;
   SigningKey& operator=(SigningKey&&) noexcept;
