@@ -163,17 +163,27 @@ void ConfigReader::fail(const char* key, const char* what) { fail(key, std::init
 void ConfigReader::fail(const char* key, std::initializer_list<std::string_view> what) {
   if (!good()) return;
   const json::Value* member = key == itself ? value_ : value_->find(key);
-  set_fault((member == nullptr ? *value_ : *member).offset(), key == itself ? "" : key, what);
+  set_fault((member == nullptr ? *value_ : *member).offset(), key, what);
+}
+
+void ConfigReader::fail_at(const char* key, const json::Value& at, const char* what) {
+  fail_at(key, at, std::initializer_list<std::string_view>{what});
+}
+
+void ConfigReader::fail_at(const char* key, const json::Value& at, std::initializer_list<std::string_view> what) {
+  if (good()) set_fault(at.offset(), key, what);
 }
 
 void ConfigReader::fail_in(const char* key, const json::ParseFault& fault) {
   if (good()) set_fault(fault.offset, key, {fault.what});
 }
 
-void ConfigReader::set_fault(std::size_t offset, std::string_view key, std::initializer_list<std::string_view> what) {
+void ConfigReader::set_fault(std::size_t offset, const char* key, std::initializer_list<std::string_view> what) {
   std::string text = path();
-  if (!text.empty() && !key.empty()) text += '.';
-  text += key;
+  if (key != itself) {
+    if (!text.empty()) text += '.';
+    text += key;
+  }
   text += ": ";
   for (const std::string_view part : what) text += part;
   context_->fault = json::ParseFault{offset, std::move(text)};
@@ -198,9 +208,9 @@ void ConfigReader::done() {
     }
     const std::string name = printable_name(member.first) + " is not known here; ";
     if (nearest.empty()) {
-      set_fault(member.second.offset(), member.first, {name, "known:", known});
+      set_fault(member.second.offset(), member.first.c_str(), {name, "known:", known});
     } else {
-      set_fault(member.second.offset(), member.first, {name, "did you mean \"", nearest, "\"?"});
+      set_fault(member.second.offset(), member.first.c_str(), {name, "did you mean \"", nearest, "\"?"});
     }
     return;
   }

@@ -78,6 +78,9 @@ class ConfigReader {
 
   void fail(const char* key, const char* what);
   void fail(const char* key, std::initializer_list<std::string_view> what);
+  // Of a value within a member: the path is the member's, the place in the text the value's.
+  void fail_at(const char* key, const json::Value& at, const char* what);
+  void fail_at(const char* key, const json::Value& at, std::initializer_list<std::string_view> what);
   // What another parser says of a member.
   void fail_in(const char* key, const json::ParseFault& fault);
 
@@ -89,7 +92,7 @@ class ConfigReader {
   // The most members of one object that mean something; more are a fault of this program.
   static constexpr std::size_t keys_max = 24;
 
-  void set_fault(std::size_t offset, std::string_view key, std::initializer_list<std::string_view> what);
+  void set_fault(std::size_t offset, const char* key, std::initializer_list<std::string_view> what);
 
   ConfigContext* context_;
   const ConfigReader* parent_ = nullptr;

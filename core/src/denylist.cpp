@@ -38,35 +38,43 @@ std::optional<CredentialNames> read_names(std::string_view text) {
   return names;
 }
 
-Result<Denylist, json::ParseFault> Denylist::parse(const json::Value& list) {
-  const auto fault = [](const json::Value& at, std::string what) { return json::ParseFault{at.offset(), std::move(what)}; };
-  if (!list.is_array()) return fault(list, "must be a list");
-  if (list.items().size() > denylist_entries_max) return fault(list, "holds more than 100000 entries");
+Denylist Denylist::parse(ConfigReader& reader, const char* key) {
   Denylist out;
-  for (const json::Value& entry : list.items()) {
-    const auto text = [&](std::string_view name) -> const std::string& {
-      static const std::string none;
+  const json::Value* list = reader.find(key);
+  if (list == nullptr) return out;
+  if (!list->is_array()) reader.fail(key, "must be a list");
+  if (list->items().size() > denylist_entries_max) {
+    reader.fail(key, "holds more than 100000 entries");
+    return out;
+  }
+  for (const json::Value& entry : list->items()) {
+    // "": not there, or not usable.
+    const auto text = [&](std::string_view name) {
       const json::Value* member = entry.find(name);
-      return member == nullptr ? none : member->as_string();
+      const std::string_view value = member == nullptr ? std::string_view() : member->as_string();
+      return value.find('\0') == std::string_view::npos ? value : std::string_view();
     };
-    const auto names = [&](std::initializer_list<std::string_view> wanted) {
-      if (entry.members().size() != wanted.size()) return false;
-      return std::all_of(wanted.begin(), wanted.end(), [&](std::string_view name) { return entry.find(name) != nullptr; });
-    };
-    const auto usable = [](const std::string& value) { return !value.empty() && value.find('\0') == std::string::npos; };
-    if (names({"iss", "jti"}) && usable(text("iss")) && usable(text("jti"))) {
-      out.token_ids_.insert(pair_key(text("iss"), text("jti")));
-    } else if (names({"iss", "sub", "issued_before"}) && usable(text("iss")) && usable(text("sub"))) {
-      const auto seconds = entry.find("issued_before")->as_integer();
+    const std::size_t size = entry.members().size();
+    const std::string_view issuer = text("iss");
+    const std::string_view subject = text("sub");
+    const std::string_view token_id = text("jti");
+    const std::string_view api_key = text("api_key");
+    const json::Value* issued_before = entry.find("issued_before");
+    if (size == 2 && !issuer.empty() && !token_id.empty()) {
+      out.token_ids_.insert(pair_key(issuer, token_id));
+    } else if (size == 3 && !issuer.empty() && !subject.empty() && issued_before != nullptr) {
+      const std::int64_t seconds = issued_before->as_integer().value_or(-1);
       // Until the year 10000: milliseconds instead of seconds would deny everybody for ever.
-      if (!seconds || *seconds < 0 || *seconds > 253'402'300'799)
-        return fault(entry, "issued_before must be a time in seconds since 1970");
-      Time& before = out.subjects_[pair_key(text("iss"), text("sub"))];
-      before = std::max(before, Time{*seconds * 1000});
-    } else if (names({"api_key"}) && usable(text("api_key"))) {
-      out.api_keys_.insert(text("api_key"));
+      if (seconds < 0 || seconds > 253'402'300'799) {
+        reader.fail_at(key, entry, "issued_before must be a time in seconds since 1970");
+        break;
+      }
+      Time& before = out.subjects_[pair_key(issuer, subject)];
+      before = std::max(before, Time{seconds * 1000});
+    } else if (size == 1 && !api_key.empty()) {
+      out.api_keys_.emplace(api_key);
     } else {
-      return fault(entry, R"(an entry is {"iss", "jti"}, {"iss", "sub", "issued_before": seconds} or {"api_key": id})");
+      reader.fail_at(key, entry, R"(an entry is {"iss", "jti"}, {"iss", "sub", "issued_before": seconds} or {"api_key": id})");
     }
   }
   return out;

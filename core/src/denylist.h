@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "json.h"
+#include "config_reader.h"
 #include "postern/time.h"
 #include "postern/user.h"
 
@@ -24,9 +24,9 @@ inline constexpr std::size_t denylist_bytes_max = 16 * 1024 * 1024;
 
 class Denylist {
  public:
-  // A list of {"iss", "jti"}, {"iss", "sub", "issued_before": seconds} and {"api_key": id}. Anything else is a fault: an entry
-  // that is not understood would leave somebody in who should be out.
-  [[nodiscard]] static Result<Denylist, json::ParseFault> parse(const json::Value& list);
+  // At a member of the reader's; without it, empty. A list of {"iss", "jti"}, {"iss", "sub", "issued_before": seconds} and
+  // {"api_key": id}. Anything else is a fault: an entry that is not understood would leave somebody in who should be out.
+  [[nodiscard]] static Denylist parse(ConfigReader& reader, const char* key);
 
   // issued_before: a credential that does not say when it was issued is denied too.
   // An empty list is the rule, and is asked in every request: the credential's names are not even looked at.

@@ -34,120 +34,145 @@ bool is_rule_key(std::string_view key, const RuleWords& words) {
   return is_one_of(action, action_names) || holds(words.actions, action);
 }
 
-json::ParseFault fault(const json::Value& at, std::string what) { return {at.offset(), std::move(what)}; }
+constexpr const char* itself = ConfigReader::itself;
 
-std::optional<json::ParseFault> parse_stamp(const json::Value& value, Stamp& out) {
-  if (!value.is_object() || value.members().empty()) {
-    return fault(value, "stamp must be an object such as {\"owner\": \"$user.identity\"}");
+// What a field can be compared with or stamped by.
+bool is_operand(const json::Value& value) { return !value.as_string().empty() || value.is_number() || value.is_boolean(); }
+
+void parse_stamp(ConfigReader& policy, const json::Value& value, Stamp& out) {
+  if (value.members().empty()) {
+    policy.fail_at(itself, value, "stamp must be an object such as {\"owner\": \"$user.identity\"}");
   }
   for (const json::Member& member : value.members()) {
     const json::Value& operand = member.second;
-    const bool is_text = operand.is_string() && !operand.as_string().empty();
-    if (!is_text && !operand.is_number() && !operand.is_boolean()) {
-      return fault(operand, "a stamped value must be a non-empty string, a number, true or false");
+    const std::string& text = operand.as_string();
+    if (!is_operand(operand)) {
+      policy.fail_at(itself, operand, "a stamped value must be a non-empty string, a number, true or false");
     }
-    if (is_text && is_user_reference(operand.as_string()) && !is_known_user_reference(operand.as_string())) {
-      return fault(operand, "expected one of $user.identity, $user.display_name, $user.claims.NAME");
+    if (is_user_reference(text) && !is_known_user_reference(text)) {
+      policy.fail_at(itself, operand, "expected one of $user.identity, $user.display_name, $user.claims.NAME");
     }
     out.emplace_back(member.first, operand);
   }
-  return std::nullopt;
 }
 
-std::optional<json::ParseFault> parse_words(const json::Value& value, std::vector<std::string>& out) {
-  if (!value.is_array() || value.items().empty()) return fault(value, "expected a list of at least one string");
+void parse_words(ConfigReader& policy, const json::Value& value, std::vector<std::string>& out) {
+  if (value.items().empty()) policy.fail_at(itself, value, "expected a list of at least one string");
   for (const json::Value& item : value.items()) {
     const std::string& text = item.as_string();
     const bool plain = !text.empty() &&
                        std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; });
-    if (!plain) return fault(item, "expected a string without spaces, quotes and backslashes");
+    if (!plain) policy.fail_at(itself, item, "expected a string without spaces, quotes and backslashes");
     out.push_back(text);
   }
-  return std::nullopt;
 }
 
-std::optional<json::ParseFault> parse_require(const json::Value& value, Requirement& out) {
-  if (!value.is_object() || value.members().empty()) {
-    return fault(value, "require must be an object with permissions, scopes or claims");
+void parse_required_claims(ConfigReader& policy, const json::Value& value, Requirement& out) {
+  if (value.members().empty()) {
+    policy.fail_at(itself, value, "claims must be an object such as {\"org_role\": \"admin\"}");
   }
+  for (const auto& [name, accepted] : value.members()) {
+    std::vector<json::Value> list = accepted.items();
+    if (!accepted.is_array()) list.push_back(accepted);
+    const bool good = !name.empty() && !list.empty() && std::all_of(list.begin(), list.end(), [](const json::Value& one) {
+      return is_operand(one) && !is_user_reference(one.as_string());
+    });
+    if (!good) {
+      policy.fail_at(itself, accepted, "a required claim is a non-empty string, a number, true, false, or a list of those");
+    }
+    out.claims.emplace_back(name, std::move(list));
+  }
+}
+
+void parse_require(ConfigReader& policy, const json::Value& value, Requirement& out) {
+  if (value.members().empty()) policy.fail_at(itself, value, "require must be an object with permissions, scopes or claims");
   for (const json::Member& part : value.members()) {
     if (part.first == "permissions") {
-      if (auto wrong = parse_words(part.second, out.permissions)) return wrong;
+      parse_words(policy, part.second, out.permissions);
     } else if (part.first == "scopes") {
-      if (auto wrong = parse_words(part.second, out.scopes)) return wrong;
+      parse_words(policy, part.second, out.scopes);
     } else if (part.first == "claims") {
-      if (!part.second.is_object() || part.second.members().empty()) {
-        return fault(part.second, "claims must be an object such as {\"org_role\": \"admin\"}");
-      }
-      for (const json::Member& claim : part.second.members()) {
-        std::vector<json::Value> accepted;
-        const auto add = [&](const json::Value& one) {
-          const bool usable = (one.is_string() && !one.as_string().empty() && !is_user_reference(one.as_string())) ||
-                              one.is_number() || one.is_boolean();
-          if (usable) accepted.push_back(one);
-          return usable;
-        };
-        const bool good = claim.second.is_array() ? !claim.second.items().empty() &&
-                                                        std::all_of(claim.second.items().begin(), claim.second.items().end(), add)
-                                                  : add(claim.second);
-        if (!good || claim.first.empty()) {
-          return fault(claim.second, "a required claim is a non-empty string, a number, true, false, or a list of those");
-        }
-        out.claims.emplace_back(claim.first, std::move(accepted));
-      }
+      parse_required_claims(policy, part.second, out);
     } else {
-      return fault(part.second, "\"" + part.first + "\" is no part of require; the parts are permissions, scopes and claims");
+      policy.fail_at(itself, part.second,
+                     {"\"", part.first, "\" is no part of require; the parts are permissions, scopes and claims"});
     }
   }
-  return std::nullopt;
 }
 
-std::optional<json::ParseFault> parse_namespace(const json::Value& value, NamespaceRule& out) {
+void parse_namespace(ConfigReader& policy, const json::Value& value, NamespaceRule& out) {
   const json::Value* labels = &value;
   if (value.is_object()) {
-    if (value.members().size() != 1) return fault(value, "namespace takes one of require and rewrite");
+    if (value.members().size() != 1) return policy.fail_at(itself, value, "namespace takes one of require and rewrite");
     const json::Member& only = value.members().front();
-    if (only.first != "require" && only.first != "rewrite") return fault(only.second, "namespace takes require or rewrite");
-    out.mode = only.first == "require" ? NamespaceRule::Mode::require : NamespaceRule::Mode::rewrite;
+    const auto mode = find_word("require rewrite", only.first);
+    if (!mode) policy.fail_at(itself, only.second, "namespace takes require or rewrite");
+    out.mode = mode == 0U ? NamespaceRule::Mode::require : NamespaceRule::Mode::rewrite;
     labels = &only.second;
   }
-  if (!labels->is_array() || labels->items().empty()) {
-    return fault(*labels, "namespace must be a list of labels such as [\"$user.identity\"]");
+  if (labels->items().empty()) {
+    policy.fail_at(itself, *labels, "namespace must be a list of labels such as [\"$user.identity\"]");
   }
   for (const json::Value& label : labels->items()) {
     const std::string& text = label.as_string();
     if (is_user_reference(text) ? !is_known_user_reference(text) : text.empty() || store_label(text) != text) {
-      return fault(label, "a label is a $user reference, or letters, digits, '-', '_', '@' and '+'");
+      policy.fail_at(itself, label, "a label is a $user reference, or letters, digits, '-', '_', '@' and '+'");
     }
     out.labels.push_back(text);
   }
-  return std::nullopt;
 }
 
-// The first reference to a claim that users can write themselves, anywhere in a rule.
-std::optional<json::ParseFault> find_user_writable(const json::Value& value, const std::vector<std::string>& allowed) {
-  const auto judge = [&](std::string_view text, const json::Value& at) -> std::optional<json::ParseFault> {
+// References to claims that users can write themselves, anywhere in a rule.
+void check_user_writable(ConfigReader& policy, const json::Value& value, const std::vector<std::string>& allowed) {
+  const auto judge = [&](std::string_view text, const json::Value& at) {
     constexpr std::string_view prefix = "$user.claims.";
     if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
     const std::string_view claim = user_writable_claim(text);
-    if (claim.empty() || holds(allowed, claim)) return std::nullopt;
-    return fault(at, std::string(claim) +
-                         " can be written by the users themselves, so a rule must not rest on it; if yours cannot be, name it in "
-                         "`user_writable_claims_allowed`");
+    if (claim.empty() || holds(allowed, claim)) return;
+    policy.fail_at(itself, at,
+                   {claim,
+                    " can be written by the users themselves, so a rule must not rest on it; if yours cannot be, name it in "
+                    "`user_writable_claims_allowed`"});
   };
-  if (value.is_string()) return is_user_reference(value.as_string()) ? judge(value.as_string(), value) : std::nullopt;
-  for (const json::Value& item : value.items()) {
-    if (auto wrong = find_user_writable(item, allowed)) return wrong;
-  }
+  if (is_user_reference(value.as_string())) judge(value.as_string(), value);
+  for (const json::Value& item : value.items()) check_user_writable(policy, item, allowed);
   for (const json::Member& member : value.members()) {
     if (member.first == "claims") {
-      for (const json::Member& claim : member.second.members()) {
-        if (auto wrong = judge(claim.first, claim.second)) return wrong;
-      }
+      for (const json::Member& claim : member.second.members()) judge(claim.first, claim.second);
     }
-    if (auto wrong = find_user_writable(member.second, allowed)) return wrong;
+    check_user_writable(policy, member.second, allowed);
   }
-  return std::nullopt;
+}
+
+void parse_rule(ConfigReader& policy, const json::Value& body, Rule& rule) {
+  const auto word = find_word("allow deny", body.as_string());
+  if (!word && !body.is_object()) {
+    policy.fail_at(itself, body, "a rule is \"allow\", \"deny\" or an object with filter, stamp, require or namespace");
+  }
+  rule.allowed = word != 1U;
+  for (const json::Member& part : body.members()) {
+    if (part.first == "filter") {
+      auto parsed = Filter::parse(part.second);
+      if (!parsed) return policy.fail_in(itself, parsed.error());
+      rule.filter = std::move(parsed).value();
+    } else if (part.first == "stamp") {
+      parse_stamp(policy, part.second, rule.stamp);
+    } else if (part.first == "require") {
+      parse_require(policy, part.second, rule.require);
+    } else if (part.first == "namespace") {
+      if (rule.key != "store" && !rule.key.starts_with("store:")) {
+        policy.fail_at(itself, part.second, "namespace belongs to the store's rules: store, store:put, store:get, ...");
+      }
+      parse_namespace(policy, part.second, rule.namespace_rule.emplace());
+    } else {
+      policy.fail_at(itself, part.second,
+                     {"\"", part.first, "\" is no part of a rule; the parts are filter, stamp, require and namespace"});
+    }
+  }
+  if (!word && !rule.filter && !rule.namespace_rule && body.find("require") == nullptr) {
+    // A rule that only stamps would let everyone see everything: that must be said, not implied.
+    policy.fail_at(itself, body, "a rule object needs a filter, a namespace or a require; write \"allow\" to open everything");
+  }
 }
 
 // Words of the `scope` (RFC 8693: a string) or `scp` (Entra, Okta: a string or a list) claim.
@@ -207,63 +232,29 @@ std::string store_label(std::string_view text) {
   });
 }
 
-Result<Policy, json::ParseFault> Policy::parse(const json::Value& value, const RuleWords& words,
-                                               const std::vector<std::string>& user_writable) {
-  if (!value.is_object()) return fault(value, "policy must be an object of rules");
-  if (value.members().empty()) {
-    return fault(value, "an empty policy denies everything; leave `policy` out for the default owner rule");
+Policy Policy::parse(ConfigReader& reader, const RuleWords& words, const std::vector<std::string>& user_writable) {
+  if (reader && reader.size() == 0) {
+    reader.fail(itself, "an empty policy denies everything; leave `policy` out for the default owner rule");
   }
   Policy policy;
-  for (const json::Member& member : value.members()) {
-    if (!is_rule_key(member.first, words)) {
-      std::string what = "\"" + member.first +
-                         "\" is no rule key; use RESOURCE:ACTION, RESOURCE, *:ACTION or * with resources threads, "
-                         "assistants, crons, store";
-      for (const std::string& word : words.resources) what += ", " + word;
-      what += " and actions create, read, update, delete, search, create_run, put, get, list_namespaces";
-      for (const std::string& word : words.actions) what += ", " + word;
-      return fault(member.second, std::move(what));
+  for (std::size_t i = 0; i < reader.size(); ++i) {
+    const auto& [key, body] = reader.value().members()[i];
+    if (!is_rule_key(key, words)) {
+      std::string resources;
+      std::string actions;
+      for (const std::string& word : words.resources) resources.append(", ").append(word);
+      for (const std::string& word : words.actions) actions.append(", ").append(word);
+      reader.fail_at(
+          itself, body,
+          {"\"", key,
+           "\" is no rule key; use RESOURCE:ACTION, RESOURCE, *:ACTION or * with resources threads, assistants, crons, "
+           "store",
+           resources, " and actions create, read, update, delete, search, create_run, put, get, list_namespaces", actions});
     }
-    if (auto wrong = find_user_writable(member.second, user_writable)) return *wrong;
-    Rule rule;
-    rule.key = member.first;
-    const json::Value& body = member.second;
-    if (body.is_string()) {
-      if (body.as_string() != "allow" && body.as_string() != "deny") {
-        return fault(body, "a rule is \"allow\", \"deny\" or an object with filter, stamp, require or namespace");
-      }
-      rule.allowed = body.as_string() == "allow";
-    } else if (body.is_object()) {
-      rule.allowed = true;
-      for (const json::Member& part : body.members()) {
-        if (part.first == "filter") {
-          auto parsed = Filter::parse(part.second);
-          if (!parsed) return parsed.error();
-          rule.filter = std::move(parsed).value();
-        } else if (part.first == "stamp") {
-          if (auto wrong = parse_stamp(part.second, rule.stamp)) return *wrong;
-        } else if (part.first == "require") {
-          if (auto wrong = parse_require(part.second, rule.require)) return *wrong;
-        } else if (part.first == "namespace") {
-          if (rule.key != "store" && !rule.key.starts_with("store:")) {
-            return fault(part.second, "namespace belongs to the store's rules: store, store:put, store:get, ...");
-          }
-          NamespaceRule parsed;
-          if (auto wrong = parse_namespace(part.second, parsed)) return *wrong;
-          rule.namespace_rule = std::move(parsed);
-        } else {
-          return fault(part.second,
-                       "\"" + part.first + "\" is no part of a rule; the parts are filter, stamp, require and namespace");
-        }
-      }
-      if (!rule.filter && !rule.namespace_rule && body.find("require") == nullptr) {
-        // A rule that only stamps would let everyone see everything: that must be said, not implied.
-        return fault(body, "a rule object needs a filter, a namespace or a require; write \"allow\" to open everything");
-      }
-    } else {
-      return fault(body, "a rule is \"allow\", \"deny\" or an object with filter, stamp, require or namespace");
-    }
-    policy.rules_.push_back(std::move(rule));
+    check_user_writable(reader, body, user_writable);
+    Rule& rule = policy.rules_.emplace_back();
+    rule.key = key;
+    parse_rule(reader, body, rule);
   }
   return policy;
 }
@@ -275,7 +266,10 @@ Policy Policy::owner_default() {
     "assistants:search": {"filter": {"$or": [{"owner": "$user.identity"}, {"created_by": "system"}]}},
     "store": {"namespace": ["$user.identity"]}
   })");
-  return parse(text.value()).value();
+  const Environment none;
+  ConfigContext context{none};
+  ConfigReader reader(context, text.value());
+  return parse(reader);
 }
 
 Policy Policy::open() {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "config_reader.h"
 #include "filter.h"
 #include "json.h"
 #include "postern/result.h"
@@ -74,11 +75,10 @@ struct RuleWords {
 
 class Policy {
  public:
-  // The `policy` member of the configuration. Faults carry the offset of what is wrong.
-  // `user_writable`: claims that users can write themselves (Supabase's user_metadata) and that the configuration
-  // allows in rules all the same.
-  [[nodiscard]] static Result<Policy, json::ParseFault> parse(const json::Value& value, const RuleWords& words = {},
-                                                              const std::vector<std::string>& user_writable = {});
+  // The `policy` member of the configuration, at which `reader` stands; faults are its. `user_writable`: claims that users can
+  // write themselves (Supabase's user_metadata) and that the configuration allows in rules all the same.
+  [[nodiscard]] static Policy parse(ConfigReader& reader, const RuleWords& words = {},
+                                    const std::vector<std::string>& user_writable = {});
 
   // LangGraph's add_owner tutorial: everything is stamped with its owner and filtered by it, and the store is by its
   // first label. Those assistants that the server made from its graphs are everyone's to see and run.

@@ -303,9 +303,9 @@ void parse_token_cache(ConfigReader& top, TokenCacheSettings& out) {
 }
 
 void parse_policy(ConfigReader& top, Settings& out) {
-  const json::Value* policy = top.find("policy");
+  const bool written = top.find("policy") != nullptr;
   top.ignore("user_writable_claims_allowed");
-  if (policy == nullptr) {
+  if (!written) {
     out.policy = out.handlers.on ? Policy::open() : Policy::owner_default();
     return;
   }
@@ -317,18 +317,9 @@ void parse_policy(ConfigReader& top, Settings& out) {
   }
   std::vector<std::string> user_writable;
   top.strings("user_writable_claims_allowed", user_writable);
-  auto parsed = Policy::parse(*policy, words, user_writable);
-  if (!parsed) return top.fail_in("policy", parsed.error());
-  out.policy = std::move(parsed).value();
+  ConfigReader reader(top, "policy", "policy must be an object of rules");
+  out.policy = Policy::parse(reader, words, user_writable);
   for (std::string& warning : out.policy.warnings()) top.context().warnings.push_back(std::move(warning));
-}
-
-void parse_denylist(ConfigReader& top, Denylist& out) {
-  const json::Value* list = top.find("denylist");
-  if (list == nullptr) return;
-  auto denylist = Denylist::parse(*list);
-  if (!denylist) return top.fail_in("denylist", denylist.error());
-  out = std::move(denylist).value();
 }
 
 void parse_top(ConfigReader& top, Settings& out) {
@@ -337,7 +328,7 @@ void parse_top(ConfigReader& top, Settings& out) {
   parse_resource(top, out.issuers, out.credentials, out.resource);
   parse_upstream(top, out.upstream);
   check_forwarded_keys(top, out);
-  parse_denylist(top, out.denylist);
+  out.denylist = Denylist::parse(top, "denylist");
   parse_limits(top, out.limits);
   const std::size_t verifier = top.choice("verifier", "own portable", 0, "must be \"own\" or \"portable\"");
   out.verifier = verifier == 0 ? Verifier::own : Verifier::portable;
@@ -395,9 +386,12 @@ Result<Denylist, ConfigError> parse_denylist(std::string_view text) {
   if (text.size() > denylist_bytes_max) return config_error({}, {0, "the denylist is larger than 16 MiB"});
   auto parsed = json::parse(text, {.depth_max = 4, .values_max = 4 * denylist_entries_max + 1}, json::Comments::skip);
   if (!parsed) return config_error(text, parsed.error());
-  auto denylist = Denylist::parse(parsed.value());
-  if (!denylist) return config_error(text, {denylist.error().offset, "the denylist: " + denylist.error().what});
-  return std::move(denylist).value();
+  const Environment none;
+  ConfigContext context{none};
+  ConfigReader reader(context, parsed.value(), "the denylist");
+  Denylist denylist = Denylist::parse(reader, ConfigReader::itself);
+  if (context.fault) return config_error(text, *context.fault);
+  return denylist;
 }
 
 }  // namespace postern

@@ -5,7 +5,15 @@
 namespace postern {
 namespace {
 
-Result<Denylist, json::ParseFault> list_of(std::string_view text) { return Denylist::parse(json::parse(text).value()); }
+Result<Denylist, json::ParseFault> list_of(std::string_view text) {
+  const json::Value value = std::move(json::parse(text)).value();
+  const Environment none;
+  ConfigContext context{none};
+  ConfigReader reader(context, value, "denylist");
+  Denylist out = Denylist::parse(reader, ConfigReader::itself);
+  if (context.fault) return *context.fault;
+  return out;
+}
 
 CredentialNames token(std::string jti, std::string sub = "alice", std::optional<Time> issued_at = Time{1'000'000}) {
   return {"https://idp.example", std::move(sub), std::move(jti), "", issued_at};
