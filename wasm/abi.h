@@ -20,14 +20,14 @@
 //   RequestHead        method:text target:text headers
 //   IncomingResponse   status flags headers            + body (the call says how long)
 //   headers            count, then name:text value:text each
-//   OutgoingRequest    method:text url:text headers body_bytes    + body
+//   OutgoingRequest    method:text url:text headers
 //
 //   Step               kind step_id:u64, then by kind
 //     read_body        bytes_max
-//     fetch            fetch_id:u64 purpose bytes_max time_limit_ms:f64 OutgoingRequest
+//     fetch            fetch_id:u64 purpose bytes_max time_limit_ms:f64 OutgoingRequest body:text
 //     wait             fetch_id:u64 until_unix_ms:f64
-//     forward          reply_mode bytes_max time_limit_ms:f64 OutgoingRequest drop_reply_headers:count,text...
-//                      add_reply_headers:headers credential:text
+//     forward          reply_mode bytes_max time_limit_ms:f64 OutgoingRequest body_bytes drop_reply_headers:count,text...
+//                      add_reply_headers:headers credential:text    + body
 //     respond          status error (error_none: there is none) headers body_bytes    + body
 //     verify_signature key_handle:u64 alg:text input_bytes signature_bytes    + body, body
 //     authenticated    cache_slot cache_serial (0: not kept) identity:text display_name:text permissions:count,text...
@@ -51,7 +51,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 6;
+inline constexpr std::uint32_t version = 7;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).

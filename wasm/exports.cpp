@@ -82,12 +82,14 @@ abi::FetchPurpose wire(FetchPurpose purpose) {
   __builtin_trap();
 }
 
-void write_fetch(Writer& out, Fetch& fetch) {
+void write_fetch(Writer& out, const Fetch& fetch) {
   out.u64(fetch.fetch_id);
   out.word(wire(fetch.purpose));
   out.word(fetch.bytes_max);
   out.f64(fetch.time_limit_ms);
-  out.request(std::move(fetch.request));
+  out.request(fetch.request);
+  // What the gate asks by itself is JSON or a form of its own making, so it is text.
+  out.text(fetch.request.body);
 }
 
 // One overload for each kind of step: a kind the host does not know cannot be added without one.
@@ -103,7 +105,7 @@ struct StepWriter {
     kind(abi::StepKind::read_body);
     out.word(step.bytes_max);
   }
-  void operator()(Fetch& step) const {
+  void operator()(const Fetch& step) const {
     kind(abi::StepKind::fetch);
     write_fetch(out, step);
   }
@@ -117,7 +119,8 @@ struct StepWriter {
     out.word(step.reply == ReplyMode::pass ? abi::ReplyMode::pass : abi::ReplyMode::inspect);
     out.word(step.bytes_max);
     out.f64(step.time_limit_ms);
-    out.request(std::move(step.request));
+    out.request(step.request);
+    out.body(std::move(step.request.body));
     out.texts(step.drop_reply_headers);
     out.headers(step.add_reply_headers);
     out.text(step.credential);
@@ -371,7 +374,7 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_due(std::uint32_t gate_handle, double
   Due due = gate->due(time_of(now));
   writer().f64(due.next_at.unix_ms);
   writer().word(due.fetches.size());
-  for (Fetch& fetch : due.fetches) write_fetch(writer(), fetch);
+  for (const Fetch& fetch : due.fetches) write_fetch(writer(), fetch);
   return writer().finish();
 }
 

@@ -50,11 +50,10 @@ class Writer {
       text(header.value);
     }
   }
-  void request(OutgoingRequest&& request) {
+  void request(const OutgoingRequest& request) {
     text(request.method);
     text(request.url);
     headers(request.headers);
-    body(std::move(request.body));
   }
   void body(std::string&& bytes) {
     word(bytes.size());

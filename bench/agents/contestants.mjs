@@ -177,7 +177,7 @@ async function threadGet(suite, more) {
       return step;
     },
     // Each user asks for their own objects alone: the identity is in what the upstream is asked.
-    fits: (step, token) => `${step.request.url} ${decoder.decode(step.request.body)}`.includes(token.subject),
+    fits: (step, token) => `${step.request.url} ${typeof step.request.body === "string" ? step.request.body : decoder.decode(step.request.body)}`.includes(token.subject),
   };
 }
 

@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 6;
+export const abiVersion = 7;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -52,8 +52,8 @@ export interface OutgoingRequest {
   method: string;
   url: string;
   headers: HeaderList;
-  /** Empty: none is sent. */
-  body: Uint8Array<ArrayBuffer>;
+  /** Empty: none is sent. What the core writes by itself is text, what it passes on are bytes. */
+  body: string | Uint8Array<ArrayBuffer>;
 }
 
 /** What came back: `IncomingResponse` of core/include/postern/request.h. */
@@ -156,12 +156,16 @@ const cellBig = new BigUint64Array(cell);
 /** The instance's memory as the messages need it. Its views are made anew when memory has grown. */
 export class Memory {
   readonly #memory: WebAssembly.Memory;
+  readonly #input: (bytes: number) => number;
   #bytes: Uint8Array<ArrayBuffer>;
   #words: Uint32Array<ArrayBuffer>;
+  #room: Uint8Array<ArrayBuffer>;
 
-  constructor(memory: WebAssembly.Memory) {
+  /** `input`: makes room for a message of so many bytes and gives its address; throws where it is too long. */
+  constructor(memory: WebAssembly.Memory, input: (bytes: number) => number) {
     this.#memory = memory;
-    this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
+    this.#input = input;
+    this.#bytes = this.#room = new Uint8Array(memory.buffer as ArrayBuffer);
     this.#words = new Uint32Array(memory.buffer as ArrayBuffer);
   }
 
@@ -177,19 +181,21 @@ export class Memory {
     this.#renew();
     return this.#words;
   }
-  /** The same view as the last time, while neither the place nor the memory has changed. */
-  room(address: number, bytes: number): Uint8Array<ArrayBuffer> {
-    const all = this.bytes;
-    const kept = this.#room;
-    if (kept?.byteOffset === address && kept.length === bytes && kept.buffer === all.buffer) return kept;
-    return (this.#room = all.subarray(address, address + bytes));
+  /** The address of room for a message; good until the next call of the core. */
+  input(bytes: number): number {
+    return this.#input(bytes);
   }
-  #room: Uint8Array<ArrayBuffer> | undefined;
+  /** The same view as the last time, while neither the place nor the memory has changed: making one costs more than writing to it. */
+  room(address: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const kept = this.#room;
+    if (kept.length === bytes && kept.byteOffset === address) return kept;
+    return (this.#room = this.bytes.subarray(address, address + bytes));
+  }
+  /** Growing detaches the buffer of before, and a view of it is then empty. To ask the memory for its buffer costs ten times that look. */
   #renew(): void {
-    const { buffer } = this.#memory;
-    if (this.#bytes.buffer === buffer) return;
-    this.#bytes = new Uint8Array(buffer as ArrayBuffer);
-    this.#words = new Uint32Array(buffer as ArrayBuffer);
+    if (this.#bytes.length !== 0) return;
+    this.#bytes = new Uint8Array(this.#memory.buffer as ArrayBuffer);
+    this.#words = new Uint32Array(this.#memory.buffer as ArrayBuffer);
   }
 }
 
@@ -257,10 +263,7 @@ export class Reader {
     const from = this.#bodyAt;
     this.#bodyAt += this.word();
     if (this.#bodyAt > this.#bodyEnd) throw new Error("a message of the core has too short a body");
-    return this.#bytes.slice(from, this.#bodyAt);
-  }
-  request(): OutgoingRequest {
-    return { method: this.text(), url: this.text(), headers: this.headers(), body: this.body() };
+    return this.#bodyAt === from ? nothing : this.#bytes.slice(from, this.#bodyAt);
   }
   fetch(stepId: bigint): Fetch {
     const fetchId = this.u64();
@@ -268,32 +271,36 @@ export class Reader {
     if (purpose === undefined) throw new Error("the core asks for a fetch of unknown purpose");
     const bytesMax = this.word();
     const timeLimitMs = this.f64();
-    return { kind: "fetch", stepId, fetchId, purpose, bytesMax, timeLimitMs, request: this.request() };
+    return { kind: "fetch", stepId, fetchId, purpose, bytesMax, timeLimitMs, request: { method: this.text(), url: this.text(), headers: this.headers(), body: this.text() } };
   }
 }
 
-/** Claims are parsed when they are first looked at: most requests need the identity alone. */
+const nothing = new Uint8Array(0);
+
+/** Plain data, parsed at once: a user that is kept has one hidden class with all others, and reading a claim runs nothing. */
 function makeUser(
   identity: string, displayName: string, permissions: readonly string[], claimsJson: string, fieldsJson: string,
 ): User {
-  let claims: User["claims"] | undefined;
-  let fields: User["fields"] | undefined;
   return Object.freeze({
     identity,
     displayName,
     permissions: Object.freeze(permissions),
-    get claims() {
-      return (claims ??= frozen(JSON.parse(claimsJson) as Record<string, unknown>));
-    },
-    get fields() {
-      return (fields ??= frozen(JSON.parse(fieldsJson) as Record<string, unknown>));
-    },
+    claims: parsed(claimsJson),
+    fields: fieldsJson === "{}" ? noFields : parsed(fieldsJson),
   });
 }
 
+const noFields: User["fields"] = Object.freeze({});
+
+function parsed(json: string): Readonly<Record<string, unknown>> {
+  return frozen(JSON.parse(json) as Record<string, unknown>);
+}
+
 function frozen<T extends object>(value: T): T {
-  for (const item of Object.values(value)) {
-    if (typeof item === "object" && item !== null) frozen(item as object);
+  for (const name in value) {
+    const item: unknown = value[name];
+    // A prototype that somebody has written to has names here as well.
+    if (typeof item === "object" && item !== null && Object.hasOwn(value, name)) frozen(item);
   }
   return Object.freeze(value);
 }
@@ -315,7 +322,7 @@ export function readStep(memory: Memory, ledger: number): Step {
       const reply = mode === 0 ? "pass" : "inspect";
       const bytesMax = reader.word();
       const timeLimitMs = reader.f64();
-      const request = reader.request();
+      const request = { method: reader.text(), url: reader.text(), headers: reader.headers(), body: reader.body() };
       return {
         kind: "forward", stepId, reply, bytesMax, timeLimitMs, request, dropReplyHeaders: reader.texts(),
         addReplyHeaders: reader.headers(), credential: reader.text(),
@@ -376,34 +383,34 @@ export function readRefusal(memory: Memory, ledger: number): number {
 /** The sizes a call has to name. */
 export interface Written { words: number; textBytes: number; bodyBytes: number }
 
-/** Gives room for so many bytes: a view that is good until the next call of the core. */
-export type Room = (bytes: number) => Uint8Array;
-
 const measuredFrom = 1024 * 1024;
 const bytesOf = (strings: readonly string[]): number => strings.reduce((sum, string) => sum + encoder.encode(string).length, 0);
+// Room is taken in whole pages, so that one message after another gets the same view.
+const pageBytes = 4096;
 
 function write(
-  room: Room, words: number[], lengthsAt: readonly number[], strings: readonly string[], body?: Uint8Array,
+  memory: Memory, words: number[], lengthsAt: readonly number[], strings: readonly string[], body?: Uint8Array,
 ): Written {
-  const text = strings.join("");
+  const text = strings.length === 1 ? strings[0]! : strings.join("");
   const bodyBytes = body?.length ?? 0;
   const wordBytes = words.length * 4;
   // A UTF-16 unit is at most three bytes of UTF-8. A long text is measured: of a denylist three times its size may be more than
   // the core takes at once.
-  const textMost = text.length > measuredFrom ? bytesOf(strings) : text.length * 3;
-  const view = room(wordBytes + textMost + bodyBytes);
-  const textView = view.subarray(wordBytes, wordBytes + textMost);
-  let textBytes = encoder.encodeInto(text, textView).written;
+  const textMost = text.length > measuredFrom ? bytesOf(strings) : Math.ceil(text.length * 3 / pageBytes) * pageBytes;
+  const address = memory.input(wordBytes + textMost + bodyBytes);
+  const view = memory.room(address + wordBytes, textMost);
+  let textBytes = encoder.encodeInto(text, view).written;
   if (textBytes !== text.length) {
     textBytes = 0;
     strings.forEach((string, index) => {
-      const { written } = encoder.encodeInto(string, textView.subarray(textBytes));
+      const { written } = encoder.encodeInto(string, view.subarray(textBytes));
       words[lengthsAt[index]!] = written;
       textBytes += written;
     });
   }
-  new Uint32Array(view.buffer, view.byteOffset, words.length).set(words);
-  if (body !== undefined) view.set(body, wordBytes + textBytes);
+  const cells = memory.words;
+  for (let i = 0, at = address / 4; i < words.length; i++) cells[at + i] = words[i]!;
+  if (body !== undefined) memory.bytes.set(body, address + wordBytes + textBytes);
   return { words: words.length, textBytes, bodyBytes };
 }
 
@@ -418,44 +425,44 @@ function putHeaders(headers: Iterable<[string, string]>, words: number[], at: nu
   words[countAt] = count;
 }
 
-export function writeHead(room: Room, method: string, target: string, headers: Iterable<[string, string]>): Written {
+export function writeHead(memory: Memory, method: string, target: string, headers: Iterable<[string, string]>): Written {
   const words = [method.length, target.length];
   const at = [0, 1];
   const strings = [method, target];
   putHeaders(headers, words, at, strings);
-  return write(room, words, at, strings);
+  return write(memory, words, at, strings);
 }
 
 /** Texts: a count, then each. */
-export function writeTexts(room: Room, texts: readonly string[]): Written {
-  return write(room, [texts.length, ...texts.map((text) => text.length)], texts.map((_, i) => i + 1), texts);
+export function writeTexts(memory: Memory, texts: readonly string[]): Written {
+  return write(memory, [texts.length, ...texts.map((text) => text.length)], texts.map((_, i) => i + 1), texts);
 }
 
 /** Texts without a count, and bytes. */
-export function writeQuestion(room: Room, texts: readonly string[], body?: Uint8Array): Written {
-  return write(room, texts.map((text) => text.length), texts.map((_, i) => i), texts, body);
+export function writeQuestion(memory: Memory, texts: readonly string[], body?: Uint8Array): Written {
+  return write(memory, texts.map((text) => text.length), texts.map((_, i) => i), texts, body);
 }
 
-export function writeResponse(room: Room, response: IncomingResponse): Written {
+export function writeResponse(memory: Memory, response: IncomingResponse): Written {
   const flags = (response.timedOut ? replyTimedOut : 0) | (response.bodyOverLimit ? replyBodyOverLimit : 0);
   const words = [response.status, flags];
   const at: number[] = [];
   const strings: string[] = [];
   putHeaders(response.headers, words, at, strings);
-  return write(room, words, at, strings, response.body);
+  return write(memory, words, at, strings, response.body);
 }
 
-export function writeHandled(room: Room, result: HandlerResult): Written {
+export function writeHandled(memory: Memory, result: HandlerResult): Written {
   const strings = [result.answer ?? "", result.changes ?? "", result.message ?? ""];
   const words = [handlerStates[result.state], result.status ?? 0, ...strings.map((text) => text.length)];
   const at = [2, 3, 4];
   putHeaders(result.headers ?? [], words, at, strings);
-  return write(room, words, at, strings);
+  return write(memory, words, at, strings);
 }
 
 /** A short text and nothing else; how many bytes it has, or 0 where it is too long to be a credential. */
-export function writeText(memory: Memory, address: number, bytesMax: number, text: string): number {
-  const { read, written } = encoder.encodeInto(text, memory.room(address, bytesMax));
+export function writeText(memory: Memory, bytesMax: number, text: string): number {
+  const { read, written } = encoder.encodeInto(text, memory.room(memory.input(bytesMax), bytesMax));
   return read === text.length ? written : 0;
 }
 
@@ -464,7 +471,8 @@ export function readRecalledSerial(memory: Memory, ledger: number): number {
   return memory.words[ledger / 4 + 6]!;
 }
 
-export function writeBody(room: Room, body: Uint8Array): Written {
-  room(body.length).set(body);
+export function writeBody(memory: Memory, body: Uint8Array): Written {
+  const address = memory.input(body.length);
+  memory.bytes.set(body, address);
   return { words: 0, textBytes: 0, bodyBytes: body.length };
 }

@@ -5,7 +5,7 @@
 import {
   abiVersion, answers, bodyStates, Memory, outcomes, purposes, readDue, Reader, readRecalledSerial, readRefusal, readStep, writeBody,
   writeHandled, writeHead, writeQuestion, writeResponse, writeText, writeTexts,
-  verdicts, type BodyState, type Due, type HandlerResult, type IncomingResponse, type Purpose, type Room, type Step, type User, type Verdict, type Written,
+  verdicts, type BodyState, type Due, type HandlerResult, type IncomingResponse, type Purpose, type Step, type User, type Verdict, type Written,
 } from "./abi.js";
 import type { Exports } from "./exports.js";
 import { webCryptoVerifier, type HostVerifier } from "./verifier.js";
@@ -56,7 +56,24 @@ export class CoreRefused extends Error {
 }
 
 /** What a program was given for a token, by the core's slots: the next request with the token gets the same object. */
-export type UserTable = ({ serial: number; user: User } | undefined)[];
+export class UserTable {
+  // Beside each other and not in pairs: a look is one place less in memory, and those are what a look costs.
+  readonly #serials: number[] = [];
+  readonly #users: (User | undefined)[] = [];
+
+  set(slot: number, serial: number, user: User): void {
+    // Slots whose user no program was given. Without holes, looks stay quick.
+    while (this.#serials.length < slot) {
+      this.#serials.push(0);
+      this.#users.push(undefined);
+    }
+    this.#serials[slot] = serial;
+    this.#users[slot] = user;
+  }
+  get(slot: number, serial: number): User | undefined {
+    return this.#serials[slot] === serial ? this.#users[slot] : undefined;
+  }
+}
 
 // jws_bytes_max of core/src/jws.h, and the scheme before it. What is longer is for the core to refuse.
 const authorizationBytesMax = 8 * 1024 + 64;
@@ -92,7 +109,11 @@ export class Core {
       throw new Error("postern: the wasm file and the JavaScript are from different builds");
     }
     this.#exports._initialize();
-    this.#memory = new Memory(this.#exports.memory);
+    this.#memory = new Memory(this.#exports.memory, (bytes) => {
+      const address = this.#exports.postern_input(bytes);
+      if (address === 0) throw new CoreRefused("the message is larger than the core takes");
+      return address;
+    });
     this.#ledger = this.#exports.postern_ledger();
   }
 
@@ -114,7 +135,7 @@ export class Core {
     config: string, environment: string[], handlers: HandlerKinds = {},
   ): Made<{ handle: number; upstreamUrl: string; warnings: string[] }> {
     return this.#call(() => {
-      const { words, textBytes } = writeTexts(this.#room, [config, ...environment]);
+      const { words, textBytes } = writeTexts(this.#memory, [config, ...environment]);
       const flags = (handlers.authenticate === true ? 1 : 0) | (handlers.on === true ? 2 : 0);
       return this.#made(this.#exports.postern_create_gate(words, textBytes, flags), (reader) => ({
         handle: reader.word(), upstreamUrl: reader.text(), warnings: reader.texts(),
@@ -125,7 +146,7 @@ export class Core {
   /** From now on the gate's exchanges ask about signatures of these algorithms. */
   useHostVerifier(gate: number, algorithms: readonly string[]): void {
     this.#call(() => {
-      const { words, textBytes } = writeTexts(this.#room, algorithms);
+      const { words, textBytes } = writeTexts(this.#memory, algorithms);
       this.#exports.postern_use_host_verifier(gate, words, textBytes);
     });
   }
@@ -143,7 +164,7 @@ export class Core {
         const value = env[name];
         return typeof value === "string" ? [name, value] : [];
       });
-      const { words, textBytes } = writeTexts(this.#room, pairs);
+      const { words, textBytes } = writeTexts(this.#memory, pairs);
       return this.#made(this.#exports.postern_environment_config(words, textBytes), (reader) => ({ text: reader.text() }));
     });
   }
@@ -154,7 +175,7 @@ export class Core {
 
   verifyJws(jws: string, jwkSet: string, symmetric: boolean): { payload: Uint8Array } | { code: string } {
     return this.#call(() => {
-      const { words, textBytes } = writeQuestion(this.#room, [jws, jwkSet]);
+      const { words, textBytes } = writeQuestion(this.#memory, [jws, jwkSet]);
       const answer = this.#exports.postern_verify_jws(words, textBytes, symmetric ? 1 : 0);
       return answer === answers.given ? { payload: new Reader(this.#memory, this.#ledger).body() } : { code: this.#refusal(answer) };
     });
@@ -166,7 +187,7 @@ export class Core {
       const body = new Uint8Array(input.length + signature.length);
       body.set(input);
       body.set(signature, input.length);
-      const { words, textBytes, bodyBytes } = writeQuestion(this.#room, [jwk, alg], body);
+      const { words, textBytes, bodyBytes } = writeQuestion(this.#memory, [jwk, alg], body);
       const answer = this.#exports.postern_verify_signature(words, textBytes, bodyBytes, input.length);
       return answer === answers.given ? undefined : this.#refusal(answer);
     });
@@ -180,7 +201,7 @@ export class Core {
   /** How many issuers' keys were taken up from what exportKeys gave. */
   importKeys(gate: number, text: string, now: number): number {
     return this.#call(() => {
-      const { words, textBytes } = writeTexts(this.#room, [text]);
+      const { words, textBytes } = writeTexts(this.#memory, [text]);
       return this.#exports.postern_import_keys(gate, words, textBytes, now);
     });
   }
@@ -198,7 +219,7 @@ export class Core {
   /** Replaces the host's denylist. */
   setDenylist(gate: number, text: string): Made<{ entries: number }> {
     return this.#call(() => {
-      const { words, textBytes } = writeTexts(this.#room, [text]);
+      const { words, textBytes } = writeTexts(this.#memory, [text]);
       return this.#made(this.#exports.postern_set_denylist(gate, words, textBytes), (reader) => ({ entries: reader.word() }));
     });
   }
@@ -206,7 +227,7 @@ export class Core {
   /** Whether whoever opened a stream has been denied since. */
   isDenied(gate: number, credential: string): boolean {
     return this.#call(() => {
-      const { words, textBytes } = writeTexts(this.#room, [credential]);
+      const { words, textBytes } = writeTexts(this.#memory, [credential]);
       return this.#exports.postern_is_denied(gate, words, textBytes) !== 0;
     });
   }
@@ -214,14 +235,16 @@ export class Core {
   open(
     gate: number, purpose: Purpose, method: string, target: string, headers: Iterable<[string, string]>, now: number,
   ): number {
-    return this.#call(() => {
-      const { words, textBytes } = writeHead(this.#room, method, target, headers);
+    // This, `next` and `close` are in every request: #call without its closure.
+    this.#checkAlive();
+    try {
+      const { words, textBytes } = writeHead(this.#memory, method, target, headers);
       const exchange = this.#exports.postern_open(gate, purposes[purpose], now, words, textBytes);
-      if (exchange === 0) {
-        throw new CoreRefused("no exchange was opened", this.#refusedCode());
-      }
-      return exchange;
-    });
+      if (exchange !== 0) return exchange;
+      throw new CoreRefused("no exchange was opened", this.#refusedCode());
+    } catch (fault) {
+      throw this.#faultOf(fault);
+    }
   }
 
   /** Switches the gate's cache of verified tokens on; 16 random bytes. */
@@ -234,12 +257,9 @@ export class Core {
   recall(gate: number, authorization: string, now: number, users: UserTable): User | undefined {
     if (this.dead) return undefined;
     try {
-      const address = this.#exports.postern_input(authorizationBytesMax);
-      const bytes = writeText(this.#memory, address, authorizationBytesMax, authorization);
+      const bytes = writeText(this.#memory, authorizationBytesMax, authorization);
       const slot = this.#exports.postern_recall(gate, bytes, now) - 1;
-      if (slot < 0) return undefined;
-      const kept = users[slot];
-      return kept?.serial === readRecalledSerial(this.#memory, this.#ledger) ? kept.user : undefined;
+      return slot < 0 ? undefined : users.get(slot, readRecalledSerial(this.#memory, this.#ledger));
     } catch {
       // A trap. Whoever asks on finds a new instance.
       this.dead = true;
@@ -248,15 +268,18 @@ export class Core {
   }
 
   next(exchange: number, now: number): Step {
-    return this.#call(() => {
+    this.#checkAlive();
+    try {
       if (this.#exports.postern_next(exchange, now) === 0) throw new CoreRefused("no such exchange");
       return readStep(this.#memory, this.#ledger);
-    });
+    } catch (fault) {
+      throw this.#faultOf(fault);
+    }
   }
 
   giveBody(exchange: number, stepId: bigint, state: BodyState, body: Uint8Array, now: number): void {
     this.#call(() => {
-      const { bodyBytes } = writeBody(this.#room, body);
+      const { bodyBytes } = writeBody(this.#memory, body);
       this.#check(this.#exports.postern_give_body(exchange, stepId, bodyStates[state], bodyBytes, now));
     });
   }
@@ -281,7 +304,7 @@ export class Core {
 
   giveHandled(exchange: number, stepId: bigint, result: HandlerResult, now: number): void {
     this.#call(() => {
-      const { words, textBytes } = writeHandled(this.#room, result);
+      const { words, textBytes } = writeHandled(this.#memory, result);
       this.#check(this.#exports.postern_give_handled(exchange, stepId, words, textBytes, now));
     });
   }
@@ -299,7 +322,12 @@ export class Core {
 
   /** Ends an exchange; harmless when the instance is gone or the exchange over. */
   close(exchange: number): void {
-    if (!this.dead) this.#call(() => this.#exports.postern_close(exchange));
+    if (this.dead) return;
+    try {
+      this.#exports.postern_close(exchange);
+    } catch (fault) {
+      throw this.#faultOf(fault);
+    }
   }
 
   /** The calls themselves, for tests that must break one. */
@@ -307,14 +335,8 @@ export class Core {
     return this.#exports;
   }
 
-  #room: Room = (bytes) => {
-    const address = this.#exports.postern_input(bytes);
-    if (address === 0) throw new CoreRefused("the message is larger than the core takes");
-    return this.#memory.bytes.subarray(address, address + bytes);
-  };
-
   #response(response: IncomingResponse): Written {
-    return writeResponse(this.#room, response);
+    return writeResponse(this.#memory, response);
   }
 
   /** The one text that a call gives; empty where it gives none. */
@@ -348,14 +370,22 @@ export class Core {
   }
 
   #call<T>(call: () => T): T {
-    if (this.dead) throw new CoreTrapped("the wasm instance trapped while this request was open");
+    this.#checkAlive();
     try {
       return call();
     } catch (fault) {
-      if (fault instanceof CoreRefused) throw fault;
-      // A trap, a stack overflow, a message that makes no sense: whatever it is, nothing more is asked of it.
-      this.dead = true;
-      throw new CoreTrapped("the wasm instance trapped", { cause: fault });
+      throw this.#faultOf(fault);
     }
+  }
+
+  #checkAlive(): void {
+    if (this.dead) throw new CoreTrapped("the wasm instance trapped while this request was open");
+  }
+
+  #faultOf(fault: unknown): Error {
+    if (fault instanceof CoreRefused) return fault;
+    // A trap, a stack overflow, a message that makes no sense: whatever it is, nothing more is asked of it.
+    this.dead = true;
+    return new CoreTrapped("the wasm instance trapped", { cause: fault });
   }
 }

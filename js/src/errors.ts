@@ -68,18 +68,25 @@ export class AuthError extends Error {
   /** The HTTP status for the client: 401, 400, 503 or 500. */
   readonly status: number;
   readonly code: ErrorCode;
-  /** With `www-authenticate` where the status asks for it. */
-  readonly headers: Headers;
+  #headers: Headers | [name: string, value: string][];
   readonly #body: Uint8Array<ArrayBuffer>;
 
   constructor(
-    code: ErrorCode, detail: string, status: number, headers: Headers, body: Uint8Array<ArrayBuffer>, options?: ErrorOptions,
+    code: ErrorCode, detail: string, status: number, headers: Headers | [name: string, value: string][], body: Uint8Array<ArrayBuffer>,
+    options?: ErrorOptions,
   ) {
     super(detail, options);
     this.code = code;
     this.status = status;
-    this.headers = headers;
+    this.#headers = headers;
     this.#body = body;
+  }
+
+  /** With `www-authenticate` where the status asks for it. */
+  get headers(): Headers {
+    // Made when they are asked for: in Node they cost more than refusing did.
+    if (!(this.#headers instanceof Headers)) this.#headers = new Headers(this.#headers);
+    return this.#headers;
   }
 
   /** The answer the gate itself would give, as often as it is asked for. */

@@ -3,10 +3,10 @@
 // The loop decides nothing. It carries out what the core asks for and gives back what came of it; where it
 // cannot, the answer is 500 and nothing is forwarded (invariant fail-closed).
 import {
-  bodyBytesMax, type CallHandler, type Fetch, type Forward, type HeaderList, type IncomingResponse, type Respond, type Step, type User, type VerifySignature, type Wait,
+  bodyBytesMax, type CallHandler, type Fetch, type Forward, type IncomingResponse, type Respond, type Step, type User, type VerifySignature, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
-import { Core, CoreRefused, CoreTrapped, currentCore, verifierOfRuntime, type UserTable } from "./core.js";
+import { Core, CoreRefused, CoreTrapped, currentCore, UserTable, verifierOfRuntime } from "./core.js";
 import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
 import { HandlerSet, type Handlers } from "./handlers.js";
@@ -170,7 +170,7 @@ interface Seat {
   denylistText: string | undefined;
 }
 
-const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: [], verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0, denylistText: undefined });
+const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: new UserTable(), verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0, denylistText: undefined });
 
 /** Inside a request: workerd has no randomness at global scope. */
 function seedOnce(seat: Seat): void {
@@ -376,7 +376,7 @@ export class Gate {
             });
             break;
           case "authenticated":
-            if (step.cacheSerial !== 0) seat.users[step.cacheSlot] = { serial: step.cacheSerial, user: step.user };
+            if (step.cacheSerial !== 0) seat.users.set(step.cacheSlot, step.cacheSerial, step.user);
             return step.user;
           case "respond":
             throw authError(seat.core, step);
@@ -1072,7 +1072,7 @@ function authError(core: Core, step: Respond): AuthError {
   const row = step.error === undefined ? undefined : core.errors[step.error];
   return new AuthError(
     (row?.code ?? "host_failed") as ErrorCode, row?.sentence ?? hostErrors.host_failed[1], step.status,
-    new Headers(step.headers as HeaderList), step.body,
+    step.headers, step.body,
   );
 }
 

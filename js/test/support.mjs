@@ -38,7 +38,7 @@ export function scripted(table = {}) {
     const call = {
       url, method: init.method, signal: init.signal, redirect: init.redirect,
       headers: new Headers(init.headers),
-      body: init.body === undefined ? undefined : new TextDecoder().decode(init.body),
+      body: init.body === undefined || typeof init.body === "string" ? init.body : new TextDecoder().decode(init.body),
     };
     calls.push(call);
     if (url === jwksUrl && table.keys === undefined) return Response.json(jwks);

@@ -39,7 +39,7 @@ function stepJson(step, errors) {
     method: step.request.method,
     url: step.request.url,
     headers: Object.fromEntries(step.request.headers),
-    body: decoder.decode(step.request.body),
+    body: typeof step.request.body === "string" ? step.request.body : decoder.decode(step.request.body),
   };
   const limits = { bytes_max: number(step.bytesMax), time_limit_ms: number(step.timeLimitMs) };
   switch (step.kind) {
