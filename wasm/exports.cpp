@@ -151,11 +151,12 @@ struct StepWriter {
     kind(abi::StepKind::authenticated);
     out.word(step.cache_slot);
     out.word(step.cache_serial);
-    out.text(step.user.identity);
-    out.text(step.user.display_name);
-    out.texts(step.user.permissions);
-    out.text(step.user.claims_json);
-    out.text(step.user.fields_json);
+    const User& user = *step.user;
+    out.text(user.identity);
+    out.text(user.display_name);
+    out.texts(user.permissions);
+    out.text(user.claims_json);
+    out.text(user.fields_json);
   }
 };
 

@@ -74,8 +74,8 @@ class PosternContestant final : public Contestant {
     const auto& action = steps_[index].action;
     if (std::holds_alternative<postern::Respond>(action)) return Outcome::refused;
     if (const auto* done = std::get_if<postern::Authenticated>(&action)) {
-      const bool right = done->user.identity == token.subject &&
-                         done->user.claims_json.find(token.subject + "@users.example") != std::string::npos;
+      const bool right = done->user->identity == token.subject &&
+                         done->user->claims_json.find(token.subject + "@users.example") != std::string::npos;
       return right ? Outcome::right : Outcome::mixed_up;
     }
     const postern::OutgoingRequest* request = nullptr;

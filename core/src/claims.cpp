@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "ascii.h"
+
 namespace postern {
 
 namespace {
@@ -13,12 +15,6 @@ constexpr std::int64_t leeway_seconds_max = 300;
 constexpr std::int64_t seconds_max = std::int64_t{1} << 53;
 // LangGraph keeps the identity in metadata of every object; ids of the known issuers are under 100 bytes.
 constexpr std::size_t identity_bytes_max = 256;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
 
 // RFC 7515 4.1.9: "application/" is left out of a typ that has no other slash.
 std::string_view without_application(std::string_view type) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "ascii.h"
 #include "credential_chain.h"
 #include "enforcement.h"
 #include "json.h"
@@ -23,18 +24,13 @@ constexpr std::string_view exposed_headers =
 // What the SDKs send from browsers.
 constexpr std::string_view preflight_headers = "authorization, content-type, accept, last-event-id";
 
-template <std::size_t N>
-bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
-
 bool is_opened(const Route& route, const UpstreamSettings& upstream) {
   return std::find(upstream.open_routes.begin(), upstream.open_routes.end(), route.path) != upstream.open_routes.end();
 }
 
 const std::string_view* find_header(const RequestHead& head, std::string_view name) {
   for (std::size_t i = 0; i < head.headers_size; ++i) {
-    if (lower_case(head.headers[i].name) == name) return &head.headers[i].value;
+    if (equal_ignoring_case(head.headers[i].name, name)) return &head.headers[i].value;
   }
   return nullptr;
 }
@@ -44,7 +40,7 @@ const std::string_view* find_header(const RequestHead& head, std::string_view na
 class ExchangeState final : public Exchange {
  public:
   ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose, std::optional<User> host_user);
-  ~ExchangeState() override { gate_.end_fetches(&driver_); }
+  ~ExchangeState() override { gate_.end_fetch(driver_); }
   ExchangeState(const ExchangeState&) = delete;
   ExchangeState& operator=(const ExchangeState&) = delete;
 
@@ -68,7 +64,7 @@ class ExchangeState final : public Exchange {
   [[nodiscard]] std::optional<Respond> preflight(const RequestHead& head) const;
   // While the body came in, which the client may draw out, the host may have read a list that names the caller.
   [[nodiscard]] bool denied_since() const { return gate_.denylist_given && gate_.is_denied(caller_.user->credential); }
-  Step step(StepAction action);
+  Step step(StepAction&& action);
   Step finish(Respond response);
 
   GateState& gate_;
@@ -91,12 +87,12 @@ class ExchangeState final : public Exchange {
   std::vector<Header> kept_headers_;
   bool body_encoded_ = false;
   std::optional<User> host_user_;  // said by a policy test; no credential is looked at
-  Caller caller_{std::make_shared<const User>()};
+  Caller caller_;                  // its user is never null
   std::optional<Enforcement> enforcement_;
 };
 
 ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now, Purpose purpose, std::optional<User> host_user)
-    : gate_(gate), purpose_(purpose), opened_at_(now), host_user_(std::move(host_user)) {
+    : gate_(gate), purpose_(purpose), opened_at_(now), host_user_(std::move(host_user)), caller_{gate.nobody} {
   const Settings& settings = gate.settings;
   if (purpose == Purpose::handle && settings.resource) {
     at_once_ = metadata_reply(*settings.resource, head);
@@ -130,14 +126,16 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
       route_refusal_ = match.error();
     }
   }
+  const auto& more = settings.upstream.forward_headers;
+  const bool any_body = match_ && match_->custom != nullptr && match_->custom->body == CustomRoute::Body::any;
   for (std::size_t i = 0; i < head.headers_size; ++i) {
-    std::string name = lower_case(head.headers[i].name);
-    if (name == "content-encoding" && lower_case(head.headers[i].value) != "identity") body_encoded_ = true;
-    const auto& more = settings.upstream.forward_headers;
-    const bool kept =
-        is_one_of(name, forwarded_headers) || std::find(more.begin(), more.end(), name) != more.end() ||
-        (name == "content-type" && match_ && match_->custom != nullptr && match_->custom->body == CustomRoute::Body::any);
-    if (kept) kept_headers_.push_back({std::move(name), std::string(head.headers[i].value)});
+    const std::string_view name = head.headers[i].name;
+    const std::string_view value = head.headers[i].value;
+    const auto is = [name](std::string_view other) { return equal_ignoring_case(name, other); };
+    if (is("content-encoding") && lower_case(value) != "identity") body_encoded_ = true;
+    const bool kept = std::any_of(forwarded_headers.begin(), forwarded_headers.end(), is) ||
+                      std::any_of(more.begin(), more.end(), is) || (any_body && is("content-type"));
+    if (kept) kept_headers_.push_back({lower_case(name), std::string(value)});
   }
 }
 
@@ -170,7 +168,7 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
     if (!caller) co_return refusal_reply(caller.error());
     caller_ = std::move(caller).value();
   }
-  if (purpose_ == Purpose::authenticate) co_return Authenticated{*caller_.user, caller_.cache_slot, caller_.cache_serial};
+  if (purpose_ == Purpose::authenticate) co_return Authenticated{caller_.user, caller_.cache_slot, caller_.cache_serial};
   if (route_refusal_) co_return refusal_reply(*route_refusal_);
   enforcement_.emplace(driver_, gate_, *caller_.user, *match_, std::move(kept_headers_), body_encoded_);
   if (explaining_) enforcement_->explain_only();
@@ -183,7 +181,7 @@ Flow<ExchangeState::Ending> ExchangeState::run() {
   co_return std::move(std::get<Respond>(outcome.value()));
 }
 
-Step ExchangeState::step(StepAction action) {
+Step ExchangeState::step(StepAction&& action) {
   awaited_step_ = gate_.next_step_id();
   if (auto* forward = std::get_if<Forward>(&action)) forward->drop_reply_headers = dropped_reply_headers();
   if (auto* respond = std::get_if<Respond>(&action); respond != nullptr && respond->error && gate_.settings.resource) {
@@ -219,7 +217,7 @@ Step ExchangeState::next(Time now) {
   }
   driver_.set_now(now);
   if (driver_.run()) {
-    StepAction action = driver_.take_action();
+    StepAction& action = driver_.action();
     if (std::holds_alternative<Forward>(action) && denied_since()) return finish(refusal_reply({Error::credential_revoked}));
     return step(std::move(action));
   }

@@ -218,6 +218,25 @@ std::vector<std::pair<std::string, json::Value>> Filter::necessary() const {
   return out;
 }
 
+void Filter::write_necessary(std::string& out, std::string_view before) const {
+  // One equality, nearly always.
+  if (op_ == Op::equal) {
+    out += before;
+    out += '{';
+    json::write_string(out, field_);
+    out += ':';
+    json::write(out, operand_);
+    out += '}';
+    return;
+  }
+  // Of two about one field the last counts, as wherever they are set in an object.
+  json::Value object = json::Value::object();
+  for (auto& [field, value] : necessary()) object.set(field, std::move(value));
+  if (object.members().empty()) return;
+  out += before;
+  json::write(out, object);
+}
+
 std::vector<Filter> Filter::disjuncts(std::size_t max) const {
   if (op_ == Op::equal || op_ == Op::contains) return {*this};
   std::vector<Filter> out;

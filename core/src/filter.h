@@ -45,6 +45,8 @@ class Filter {
 
   // For a resolved filter: equalities that whatever it matches fulfils, so that an upstream search may be narrowed by them.
   [[nodiscard]] std::vector<std::pair<std::string, json::Value>> necessary() const;
+  // The same as the text of a JSON object, appended to `out` after `before`; nothing when there are none.
+  void write_necessary(std::string& out, std::string_view before) const;
   // For a resolved filter: conjunctions of which one matches whenever it does. Empty when there would be more than `max`.
   [[nodiscard]] std::vector<Filter> disjuncts(std::size_t max) const;
 

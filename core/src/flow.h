@@ -52,8 +52,11 @@ class StepResult {
 // One exchange's flows, and the step at which they stopped.
 class FlowDriver {
  public:
+  FlowDriver() { stack_.reserve(8); }  // as deep as flows go, nearly always
+
   // Runs the innermost flow until it stops at a step (true: take_action has it) or all of them are done (false).
   bool run() {
+    action_.reset();
     while (!stack_.empty()) {
       const std::coroutine_handle<> innermost = stack_.back();
       innermost.resume();
@@ -97,15 +100,12 @@ class FlowDriver {
   }
 #endif
 
-  void stop_at(StepAction action, Awaited awaited) {
-    action_ = std::move(action);
+  void stop_at(StepAction&& action, Awaited awaited) {
+    action_.emplace(std::move(action));
     awaited_ = awaited;
   }
-  [[nodiscard]] StepAction take_action() {
-    StepAction action = std::move(*action_);
-    action_.reset();
-    return action;
-  }
+  // Where the step stands until `run` is called again; whoever takes it moves it away.
+  [[nodiscard]] StepAction& action() { return *action_; }
 
   // The time at which the host asked; a flow that was stopped for long reads the new one.
   [[nodiscard]] Time now() const { return now_; }
@@ -136,6 +136,8 @@ class FlowDriver {
   [[nodiscard]] HandlerResult take_handled() { return std::exchange(handled_, HandlerResult{}); }
   [[nodiscard]] IncomingResponse take_reply() { return std::move(reply_); }
   [[nodiscard]] BodyResult take_body() { return std::move(body_); }
+
+  std::uint64_t object_fetch_id = 0;  // the last of this exchange's own (GateState::begin_fetch); 0: none yet
 
  private:
   std::vector<std::coroutine_handle<>> stack_;

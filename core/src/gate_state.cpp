@@ -60,11 +60,13 @@ const Jwk* GateState::find_key(std::uint64_t handle) const {
 
 std::uint64_t GateState::begin_fetch(FlowDriver* owner) {
   object_fetches_.emplace(++last_fetch_id_, owner);
+  owner->object_fetch_id = last_fetch_id_;
   return last_fetch_id_;
 }
 
-void GateState::end_fetches(const FlowDriver* owner) {
-  std::erase_if(object_fetches_, [owner](const auto& entry) { return entry.second == owner; });
+// A flow that waits for one answer asks for no other, so there is no more than the last.
+void GateState::end_fetch(const FlowDriver& owner) {
+  if (owner.object_fetch_id != 0) object_fetches_.erase(owner.object_fetch_id);
 }
 
 void GateState::give(std::uint64_t fetch_id, IncomingResponse response, Time now) {

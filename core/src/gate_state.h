@@ -37,7 +37,7 @@ class GateState {
   // A fetch of one exchange's own (an upstream object); its answer goes to that exchange's flow. Forgotten when the
   // exchange ends.
   [[nodiscard]] std::uint64_t begin_fetch(FlowDriver* owner);
-  void end_fetches(const FlowDriver* owner);
+  void end_fetch(const FlowDriver& owner);
   void give(std::uint64_t fetch_id, IncomingResponse response, Time now);
   // Nobody will carry this fetch of the gate's own.
   void abandon(std::uint64_t fetch_id);
@@ -56,6 +56,7 @@ class GateState {
   std::vector<const Jwa*> host_algorithms;  // that the host verifies
 #endif
 
+  const std::shared_ptr<const User> nobody = std::make_shared<const User>();  // the user of whoever is not known yet
   Settings settings;
   TokenCache tokens;
   std::shared_ptr<TableBudget> tables;    // null with Verifier::portable

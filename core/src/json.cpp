@@ -366,51 +366,6 @@ class Parser {
   ParseFault fault_;
 };
 
-namespace {
-
-void write_to(std::string& out, const Value& value) {
-  switch (value.kind()) {
-    case Kind::null:
-      out += "null";
-      return;
-    case Kind::boolean:
-      out += value.as_boolean() ? "true" : "false";
-      return;
-    case Kind::number:
-      out += value.token();
-      return;
-    case Kind::string:
-      write_string(out, value.as_string());
-      return;
-    case Kind::array: {
-      char separator = '[';
-      for (const Value& item : value.items()) {
-        out += separator;
-        write_to(out, item);
-        separator = ',';
-      }
-      if (separator == '[') out += '[';
-      out += ']';
-      return;
-    }
-    case Kind::object: {
-      char separator = '{';
-      for (const Member& member : value.members()) {
-        out += separator;
-        write_string(out, member.first);
-        out += ':';
-        write_to(out, member.second);
-        separator = ',';
-      }
-      if (separator == '{') out += '{';
-      out += '}';
-      return;
-    }
-  }
-}
-
-}  // namespace
-
 Value Value::boolean(bool value) {
   Value result;
   result.kind_ = Kind::boolean;
@@ -563,9 +518,50 @@ Result<Value, ParseFault> parse(std::string_view text, const Limits& limits, Com
   return Parser(text, limits, comments).run();
 }
 
+void write(std::string& out, const Value& value) {
+  switch (value.kind()) {
+    case Kind::null:
+      out += "null";
+      return;
+    case Kind::boolean:
+      out += value.as_boolean() ? "true" : "false";
+      return;
+    case Kind::number:
+      out += value.token();
+      return;
+    case Kind::string:
+      write_string(out, value.as_string());
+      return;
+    case Kind::array: {
+      char separator = '[';
+      for (const Value& item : value.items()) {
+        out += separator;
+        write(out, item);
+        separator = ',';
+      }
+      if (separator == '[') out += '[';
+      out += ']';
+      return;
+    }
+    case Kind::object: {
+      char separator = '{';
+      for (const Member& member : value.members()) {
+        out += separator;
+        write_string(out, member.first);
+        out += ':';
+        write(out, member.second);
+        separator = ',';
+      }
+      if (separator == '{') out += '{';
+      out += '}';
+      return;
+    }
+  }
+}
+
 std::string write(const Value& value) {
   std::string out;
-  write_to(out, value);
+  write(out, value);
   return out;
 }
 

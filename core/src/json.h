@@ -104,6 +104,7 @@ enum class Comments : std::uint8_t { refuse, skip };
 
 // Compact JSON. Non-ASCII text stays UTF-8; control characters are escaped.
 [[nodiscard]] std::string write(const Value& value);
+void write(std::string& out, const Value& value);            // appends
 void write_string(std::string& out, std::string_view text);  // quoted and escaped
 
 // 1-based line and column of an offset.

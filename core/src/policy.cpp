@@ -284,12 +284,12 @@ Policy Policy::open() {
 const Rule* Policy::find_rule(std::string_view resource, std::string_view action) const {
   // How specific a rule's key is for this request, or 0 when it is not for it.
   const auto rank = [&](std::string_view key) {
-    const std::size_t colon = key.find(':');
-    const std::string_view key_resource = key.substr(0, colon);
-    const bool names_action = colon != std::string_view::npos;
-    if (key_resource != "*" && key_resource != resource) return 0;
-    if (names_action && key.substr(colon + 1) != action) return 0;
-    return 1 + (names_action ? 1 : 0) + (key_resource != "*" ? 2 : 0);
+    const bool names_resource = !key.starts_with('*');
+    if (names_resource && !key.starts_with(resource)) return 0;
+    key.remove_prefix(names_resource ? resource.size() : 1);
+    const bool names_action = !key.empty();
+    if (names_action && (key.front() != ':' || key.substr(1) != action)) return 0;
+    return 1 + (names_action ? 1 : 0) + (names_resource ? 2 : 0);
   };
   const Rule* best = nullptr;
   int best_rank = 0;

@@ -319,14 +319,21 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 bool is_plain_path(std::string_view path) {
   if (path.empty() || path.front() != '/') return false;
-  for (const char c : path) {
-    if (c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';' || c == '#') return false;
-  }
   if (path == "/") return true;
-  for (const std::string_view segment : split(path.substr(1), '/')) {
-    if (segment.empty() || segment == "." || segment == "..") return false;
+  std::size_t segment = 0;  // so many characters of the one that is being read
+  bool dots = true;         // and nothing but dots
+  for (const char c : path.substr(1)) {
+    if (c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';' || c == '#') return false;
+    if (c != '/') {
+      ++segment;
+      dots = dots && c == '.';
+      continue;
+    }
+    if (segment == 0 || (dots && segment <= 2)) return false;
+    segment = 0;
+    dots = true;
   }
-  return true;
+  return segment != 0 && !(dots && segment <= 2);
 }
 
 // The first segment of a path, which is left without it. Precondition: it begins with "/".
@@ -352,6 +359,23 @@ bool fits_place(std::string_view place, std::string_view segment, RouteMatch& ma
   if (place == "{graph_id}") return is_graph_name(segment);
   if (place == "{namespace}" || place == "{file}" || place == "{operation_id}") return is_plain_word(segment);
   return false;
+}
+
+// Whether the path has the row's segments, whatever stands at its places: what `fits` asks first, for all rows at a glance.
+bool has_shape(std::string_view wanted, std::string_view path) {
+  const char* at = path.data();
+  const char* const end = at + path.size();
+  for (const char* w = wanted.data(); w != wanted.data() + wanted.size();) {
+    if (at == end) return false;
+    if (*w == '{') {
+      while (*w++ != '}') {
+      }
+      while (at != end && *at != '/') ++at;
+    } else if (*w++ != *at++) {
+      return false;
+    }
+  }
+  return at == end;
 }
 
 // Whether the path fits the row; fills the ids.
@@ -551,6 +575,31 @@ const std::string* RouteMatch::parameter(std::string_view name) const {
   return nullptr;
 }
 
+namespace {
+
+// Why nothing was found: the path has other methods, or there is no such path.
+Refusal no_route(std::string_view path, std::span<const Route> table, const CustomRoutes& custom) {
+  RouteMatch match;
+  std::string allow;
+  const auto add = [&](std::string_view method) {
+    if (!allow.empty()) allow += ", ";
+    allow += method;
+    if (method == "GET") allow += ", HEAD";
+  };
+  for (const Route& route : table) {
+    if (fits(route, path, match)) add(route.method);
+  }
+  for (const auto& route : custom) {
+    if (fits(*route, path, match)) add(route->method);
+  }
+  if (allow.empty()) return Refusal{Error::route_unknown};
+  Refusal refusal{Error::method_not_allowed};
+  refusal.details().allow = std::move(allow);
+  return refusal;
+}
+
+}  // namespace
+
 Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_view target, Api api, const CustomRoutes& custom) {
   if (target.size() > target_bytes_max) return Refusal{Error::target_malformed, "the request target is too long"};
   const std::size_t question = target.find('?');
@@ -561,33 +610,19 @@ Result<RouteMatch, Refusal> match_route(std::string_view method, std::string_vie
   RouteMatch match;
   match.head = method == "HEAD";
   const std::string_view looked_for = match.head ? std::string_view("GET") : method;
-  std::string allow;
-  const auto is_wanted = [&](std::string_view row_method) {
-    if (row_method == looked_for) return true;
-    if (!allow.empty()) allow += ", ";
-    allow += row_method;
-    if (row_method == "GET") allow += ", HEAD";
-    return false;
-  };
-  if (api == Api::langgraph) {
-    for (const Route& route : routes) {
-      if (!fits(route, path, match) || !is_wanted(route.method)) continue;
-      match.route = &route;
-      break;
-    }
+  const std::span<const Route> table = api == Api::langgraph ? std::span<const Route>(routes) : std::span<const Route>();
+  for (const Route& route : table) {
+    if (route.method != looked_for || !has_shape(route.path, path) || !fits(route, path, match)) continue;
+    match.route = &route;
+    break;
   }
   for (const auto& route : custom) {
     if (match.route != nullptr) break;
-    if (!fits(*route, path, match) || !is_wanted(route->method)) continue;
+    if (route->method != looked_for || !fits(*route, path, match)) continue;
     match.route = &route->row;
     match.custom = route.get();
   }
-  if (match.route == nullptr) {
-    if (allow.empty()) return Refusal{Error::route_unknown};
-    Refusal refusal{Error::method_not_allowed};
-    refusal.details().allow = std::move(allow);
-    return refusal;
-  }
+  if (match.route == nullptr) return no_route(path, table, custom);
   match.path = path;  // every segment was matched against a literal or an exact grammar
   if (auto refusal = match.custom != nullptr ? rebuild_custom_query(query, match) : rebuild_query(query, match)) return *refusal;
   return match;

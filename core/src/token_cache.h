@@ -56,7 +56,7 @@ class TokenCache {
   struct Hit {
     const VerifiedToken* token;  // valid until the next insert, erase, clear or seed
     std::uint32_t slot;          // a small number: hosts keep what they made of the user in a table of their own
-    std::uint32_t serial;        // differs from that of every entry that was in this slot before (until 2^32 of them)
+    std::uint32_t serial;        // never 0; differs from that of every entry that was in this slot before (until 2^32 of them)
   };
   // nullptr as token: not there, or not good at `now`; one that is past its time is dropped.
   [[nodiscard]] Hit find(const TokenName& name, Time now);
@@ -74,17 +74,29 @@ class TokenCache {
 
  private:
   static constexpr std::uint32_t none = 0xffff'ffff;
+  // With ten thousand tokens a hit costs what it has to fetch from memory: one place of the table, one entry, which is a cache
+  // line where pointers have four bytes, and neighbours in a list that is small enough to stay near.
   struct Entry {
-    TokenName name;
-    VerifiedToken token;
-    std::size_t bytes = 0;
+    SipHash128 hash;
+    std::uint32_t token_bytes = 0;
     std::uint32_t serial = 0;
-    std::uint32_t newer = none;  // neighbours in the order of use; `older` also chains the free slots
-    std::uint32_t older = none;
+    VerifiedToken token;
+
+    [[nodiscard]] bool is(const TokenName& name) const { return hash == name.hash && token_bytes == name.bytes; }
+  };
+  struct Place {
+    std::uint32_t slot = none;
+    std::uint32_t tag = 0;  // of the entry's hash: another token's entry is hardly ever fetched to be compared
+  };
+  struct Neighbours {
+    std::uint32_t newer = none;  // in the order of use
+    std::uint32_t older = none;  // chains the free slots as well
   };
 
-  [[nodiscard]] std::size_t home_of(const TokenName& name) const { return name.hash.low & (table_.size() - 1); }
+  [[nodiscard]] static std::uint32_t tag_of(const SipHash128& hash) { return static_cast<std::uint32_t>(hash.high); }
+  [[nodiscard]] std::size_t home_of(const SipHash128& hash) const { return hash.low & (table_.size() - 1); }
   [[nodiscard]] std::size_t place_of(const TokenName& name) const;  // in the table: of the entry, or of the gap it would fill
+  [[nodiscard]] static std::size_t cost(const VerifiedToken& token);
   void grow();
   void unlink(std::uint32_t slot);
   void link_newest(std::uint32_t slot);
@@ -93,8 +105,9 @@ class TokenCache {
   std::size_t bytes_max_;
   bool seeded_ = false;
   SipHashKey key_{};
-  std::deque<Entry> entries_;         // slots: live, or chained from free_. A deque: growing moves nothing
-  std::vector<std::uint32_t> table_;  // open addressing by the hash; slots, or none. A power of two, at most half full
+  std::deque<Entry> entries_;     // slots: live, or chained from free_. A deque: growing moves nothing
+  std::vector<Neighbours> uses_;  // of each slot
+  std::vector<Place> table_;      // open addressing by the hash. A power of two, at most half full
   std::uint32_t free_ = none;
   std::uint32_t newest_ = none;
   std::uint32_t oldest_ = none;

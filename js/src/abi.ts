@@ -388,10 +388,12 @@ const bytesOf = (strings: readonly string[]): number => strings.reduce((sum, str
 // Room is taken in whole pages, so that one message after another gets the same view.
 const pageBytes = 4096;
 
+/** `lengthAt`: which of the words is the length of a string, by its number. */
 function write(
-  memory: Memory, words: number[], lengthsAt: readonly number[], strings: readonly string[], body?: Uint8Array,
+  memory: Memory, words: number[], lengthAt: (index: number) => number, strings: readonly string[], body?: Uint8Array,
 ): Written {
-  const text = strings.length === 1 ? strings[0]! : strings.join("");
+  let text = "";
+  for (let i = 0; i < strings.length; i++) text += strings[i]!;
   const bodyBytes = body?.length ?? 0;
   const wordBytes = words.length * 4;
   // A UTF-16 unit is at most three bytes of UTF-8. A long text is measured: of a denylist three times its size may be more than
@@ -404,7 +406,7 @@ function write(
     textBytes = 0;
     strings.forEach((string, index) => {
       const { written } = encoder.encodeInto(string, view.subarray(textBytes));
-      words[lengthsAt[index]!] = written;
+      words[lengthAt(index)] = written;
       textBytes += written;
     });
   }
@@ -414,11 +416,11 @@ function write(
   return { words: words.length, textBytes, bodyBytes };
 }
 
-function putHeaders(headers: Iterable<[string, string]>, words: number[], at: number[], strings: string[]): void {
+function putHeaders(headers: Iterable<[string, string]>, words: number[], strings: string[]): void {
   const countAt = words.push(0) - 1;
   let count = 0;
   for (const [name, value] of headers) {
-    at.push(words.push(name.length) - 1, words.push(value.length) - 1);
+    words.push(name.length, value.length);
     strings.push(name, value);
     count++;
   }
@@ -427,37 +429,34 @@ function putHeaders(headers: Iterable<[string, string]>, words: number[], at: nu
 
 export function writeHead(memory: Memory, method: string, target: string, headers: Iterable<[string, string]>): Written {
   const words = [method.length, target.length];
-  const at = [0, 1];
   const strings = [method, target];
-  putHeaders(headers, words, at, strings);
-  return write(memory, words, at, strings);
+  putHeaders(headers, words, strings);
+  return write(memory, words, (i) => (i < 2 ? i : i + 1), strings);
 }
 
 /** Texts: a count, then each. */
 export function writeTexts(memory: Memory, texts: readonly string[]): Written {
-  return write(memory, [texts.length, ...texts.map((text) => text.length)], texts.map((_, i) => i + 1), texts);
+  return write(memory, [texts.length, ...texts.map((text) => text.length)], (i) => i + 1, texts);
 }
 
 /** Texts without a count, and bytes. */
 export function writeQuestion(memory: Memory, texts: readonly string[], body?: Uint8Array): Written {
-  return write(memory, texts.map((text) => text.length), texts.map((_, i) => i), texts, body);
+  return write(memory, texts.map((text) => text.length), (i) => i, texts, body);
 }
 
 export function writeResponse(memory: Memory, response: IncomingResponse): Written {
   const flags = (response.timedOut ? replyTimedOut : 0) | (response.bodyOverLimit ? replyBodyOverLimit : 0);
   const words = [response.status, flags];
-  const at: number[] = [];
   const strings: string[] = [];
-  putHeaders(response.headers, words, at, strings);
-  return write(memory, words, at, strings, response.body);
+  putHeaders(response.headers, words, strings);
+  return write(memory, words, (i) => i + 3, strings, response.body);
 }
 
 export function writeHandled(memory: Memory, result: HandlerResult): Written {
   const strings = [result.answer ?? "", result.changes ?? "", result.message ?? ""];
   const words = [handlerStates[result.state], result.status ?? 0, ...strings.map((text) => text.length)];
-  const at = [2, 3, 4];
-  putHeaders(result.headers ?? [], words, at, strings);
-  return write(memory, words, at, strings);
+  putHeaders(result.headers ?? [], words, strings);
+  return write(memory, words, (i) => (i < 3 ? i + 2 : i + 3), strings);
 }
 
 /** A short text and nothing else; how many bytes it has, or 0 where it is too long to be a credential. */

@@ -141,7 +141,7 @@ void check(Rig& rig, const std::optional<std::string>& typ, std::string_view pay
   must(authenticated != nullptr, "one step decides");
   must(token.size() <= token_bytes_max, "a token over the limit is refused");
   must(wanted.verdict != Verdict::reject, "bad claims are refused", wanted.why);
-  const User& user = authenticated->user;
+  const User& user = *authenticated->user;
   must(user.identity == wanted.identity, "the identity is the claim's value", user.identity);
   must(!user.display_name.empty(), "a user has a name to show");
   const ReferenceText kept = read_reference(user.claims_json);

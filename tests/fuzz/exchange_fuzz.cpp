@@ -647,7 +647,7 @@ void Play::take_step(Shadow& shadow) {
   } else if (auto* authenticated = std::get_if<Authenticated>(&step.action)) {
     must(shadow.purpose == Purpose::authenticate, "a user is told to who asked for one");
     check_verified(shadow);
-    must(authenticated->user.identity == shadow.identity, "the user is the token's", authenticated->user.identity);
+    must(authenticated->user->identity == shadow.identity, "the user is the token's", authenticated->user->identity);
     shadow.ended = true;
   } else if (auto* forward = std::get_if<Forward>(&step.action)) {
     check_forward(shadow, *forward);

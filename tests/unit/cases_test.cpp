@@ -102,7 +102,7 @@ json::Value step_json(const Step& step) {
     out.set("body", json::Value::string(respond->body));
     out.set("error", respond->error ? json::Value::string(name(*respond->error)) : json::Value{});
   } else {
-    const User& user = std::get<Authenticated>(step.action).user;
+    const User& user = *std::get<Authenticated>(step.action).user;
     kind("authenticated");
     out.set("identity", json::Value::string(user.identity));
     out.set("display_name", json::Value::string(user.display_name));

@@ -80,5 +80,26 @@ TEST_F(Cookie, CountsForListedPagesOnly) {
             "origin_not_allowed");
 }
 
+// Whole blocks are judged at once: each byte counts at each place of tokens shorter, as long and longer than a block.
+TEST(Credential, EveryByteOfATokenIsJudged) {
+  const std::string_view good = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~+/";
+  for (const std::size_t size : {1U, 2U, 15U, 16U, 17U, 31U, 32U, 33U, 48U, 50U}) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        const char c = static_cast<char>(byte);
+        std::string token(size, 'x');
+        token[at] = c;
+        const std::string value = "Bearer " + token;
+        const HeaderView header{"authorization", value};
+        const RequestHead head{"GET", "/threads", &header, 1};
+        const bool padding = c == '=' && at == size - 1 && size > 1;
+        const bool leading_space = c == ' ' && at == 0 && size > 1;  // one more between scheme and token
+        EXPECT_EQ(bearer_token(head).ok(), good.find(c) != std::string_view::npos || padding || leading_space)
+            << size << " " << at << " " << byte;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace postern

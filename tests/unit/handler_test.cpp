@@ -158,10 +158,10 @@ TEST(Handler, NamesTheUser) {
   const Step last = exchange->next(now);
   ASSERT_TRUE(std::holds_alternative<Authenticated>(last.action));
   const auto& done = std::get<Authenticated>(last.action);
-  EXPECT_EQ(done.user.identity, "h:alice");
-  EXPECT_EQ(done.user.display_name, "Alice");
-  EXPECT_EQ(done.user.permissions, std::vector<std::string>{"a"});
-  EXPECT_EQ(done.user.fields_json, R"({"x":[1]})");
+  EXPECT_EQ(done.user->identity, "h:alice");
+  EXPECT_EQ(done.user->display_name, "Alice");
+  EXPECT_EQ(done.user->permissions, std::vector<std::string>{"a"});
+  EXPECT_EQ(done.user->fields_json, R"({"x":[1]})");
   EXPECT_EQ(done.cache_serial, 0U) << "it is asked each time";
 }
 

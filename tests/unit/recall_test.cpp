@@ -45,7 +45,7 @@ struct Rig {
   // Who it is, the error's name, or "step" when something has to be done first.
   static std::string who(Gate& gate, std::string_view authorization, Time now = start) {
     const Step step = open(gate, authorization, now)->next(now);
-    if (const auto* done = std::get_if<Authenticated>(&step.action)) return done->user.identity;
+    if (const auto* done = std::get_if<Authenticated>(&step.action)) return done->user->identity;
     if (const auto* refused = std::get_if<Respond>(&step.action))
       return refused->error ? std::string(name(*refused->error)) : "?";
     return "step";
@@ -62,7 +62,7 @@ struct Rig {
       step = exchange->next(now);
     }
     const auto* done = std::get_if<Authenticated>(&step.action);
-    return done == nullptr ? "" : done->user.identity;
+    return done == nullptr ? "" : done->user->identity;
   }
   static void refresh(Gate& gate, const std::string& jwk_set, Time now) {
     Due due = gate.due(now);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,7 +75,7 @@ struct Respond {
 
 // Final, for an exchange opened with Purpose::authenticate: the credential is good.
 struct Authenticated {
-  User user;
+  std::shared_ptr<const User> user;  // never null; others with the same token share it
   // Where Gate::recall will find the user the next time; serial 0: nowhere.
   std::uint32_t cache_slot = 0;
   std::uint32_t cache_serial = 0;
