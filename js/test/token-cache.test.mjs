@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { config, jwks, issuer, request, token } from "./support.mjs";
 import { Gate } from "../dist/index.node.js";
-import { currentCore } from "../dist/core.js";
+import { currentCore, UserTable } from "../dist/core.js";
 
 const settings = (more = {}) => config({ issuers: [{ issuer, audience: "agents", keys: jwks, leeway_seconds: 0 }], ...more });
 const refused = (gate, credential) => gate.authenticate(request("GET", "/", { as: credential })).then(() => "", (fault) => fault.code);
@@ -153,4 +153,23 @@ test("recall keeps the gate's keys fresh as authenticate does", async () => {
   gate.recall(`Bearer ${credential}`);
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(fetches, 2);
+});
+
+test("a slot gives its user under its own serial alone, and one that nobody was given has none", () => {
+  const users = new UserTable();
+  const [alice, bob] = [{ identity: "alice" }, { identity: "bob" }];
+  users.set(3, 7, alice);
+  assert.equal(users.get(3, 7), alice);
+  assert.deepEqual([0, 1, 2, 4, 1000].flatMap((slot) => [users.get(slot, 0), users.get(slot, 7)]), Array(10).fill(undefined));
+  users.set(3, 8, bob);
+  assert.deepEqual([users.get(3, 7), users.get(3, 8)], [undefined, bob]);
+});
+
+test("a refusal's headers are the same object each time", async () => {
+  const gate = await Gate.create(settings());
+  const fault = await gate.authenticate(request("GET", "/threads", { as: null })).catch((error) => error);
+  assert.ok(fault.headers instanceof Headers);
+  assert.equal(fault.headers, fault.headers);
+  assert.match(fault.headers.get("www-authenticate"), /^Bearer/);
+  assert.equal(fault.toResponse().headers.get("www-authenticate"), fault.headers.get("www-authenticate"));
 });
