@@ -257,7 +257,7 @@ OutgoingRequest Enforcement::outgoing() const {
   return request;
 }
 
-Answer Enforcement::forward() const {
+Forward Enforcement::forward() const {
   Forward out;
   out.request = outgoing();
   out.time_limit_ms = route().streams ? 0 : gate_.settings.limits.upstream_time_limit_ms;
@@ -343,7 +343,7 @@ Flow<Enforcement::Failure> Enforcement::require_thread(std::string id) {
   if (!filtered()) co_return std::nullopt;
   const Found found = co_await find_thread(std::move(id), *decision_.filter);
   if (!found) co_return found.error();
-  if (!found.value()) co_return Refusal{Error::object_unknown, "Thread not found"};
+  if (!found.value()) co_return Reason{Error::object_unknown, "Thread not found"};
   co_return std::nullopt;
 }
 
@@ -356,7 +356,7 @@ Flow<Enforcement::Failure> Enforcement::require_run(std::string thread_id, std::
   const IncomingResponse reply = co_await ask("GET", "/threads/" + thread_id + "/runs/" + run_id, {}, bytes_max);
   if (explaining_) co_return std::nullopt;
   if (auto failure = unusable(reply)) co_return failure;
-  const Refusal unknown{Error::object_unknown, "Run not found"};
+  constexpr Reason unknown{Error::object_unknown, "Run not found"};
   if (reply.status == 404 || reply.status == 422) co_return unknown;
   if (reply.status != 200) co_return Error::upstream_failed;
   const auto run = parse_reply(reply.body);
@@ -413,7 +413,7 @@ Flow<Enforcement::Found> Enforcement::find_cron(std::string id, Filter filter) {
 // A run with somebody's assistant runs under its configuration, which the state then shows: the assistant must be one the
 // user may read. System assistants are the server's own graphs: who may run at all may run them, as in LangGraph's server.
 Flow<Enforcement::Failure> Enforcement::require_runnable(std::string id) {
-  const Refusal unknown{Error::assistant_not_allowed, "Assistant not found"};
+  constexpr Reason unknown{Error::assistant_not_allowed, "Assistant not found"};
   const auto& graphs = gate_.settings.upstream.graphs;
   if (!is_uuid(id)) {
     if (!graphs.empty() && !holds(graphs, id)) co_return unknown;
@@ -451,7 +451,7 @@ bool Enforcement::judges_creation() const {
 // means that the thread is there and was not found as the caller's. It is made here even where runs have no filter: the server
 // would make it with the run's metadata, and threads:create would not be asked.
 Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
-  const Refusal unknown{Error::object_unknown, "Thread not found"};
+  constexpr Reason unknown{Error::object_unknown, "Thread not found"};
   Found found = co_await find_thread(match_.thread_id, decision_.filter);
   if (!found) co_return found.error();
   if (found.value()) co_return std::nullopt;
@@ -493,7 +493,7 @@ Flow<Enforcement::Failure> Enforcement::require_or_make_thread(bool make) {
 Flow<Outcome> Enforcement::object() {
   // Only a change of an assistant has a graph in its body.
   if (!body_string("graph_id").empty() && !is_of_listed_graph(body_, gate_.settings.upstream.graphs)) {
-    co_return Refusal{Error::assistant_not_allowed, "Graph not found"};
+    co_return Reason{Error::assistant_not_allowed, "Graph not found"};
   }
   Found found = std::optional(json::Value::object());
   if (filtered()) {
@@ -532,7 +532,7 @@ Flow<Outcome> Enforcement::read_object() {
   const std::string& id = assistant ? match_.assistant_id : match_.cron_id;
   const bool is_asked_one = !is_uuid(id) || has_string(object.value(), assistant ? "assistant_id" : "cron_id", id);
   if (!is_asked_one || !decision_.filter->matches(metadata_of(object.value()))) co_return unknown_object();
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 // ------------------------------------------------------------------------------------------------------------- creating
@@ -541,9 +541,9 @@ Flow<Outcome> Enforcement::create() {
   const bool thread = route().resource == Resource::threads;
   const std::string id(body_string(thread ? "thread_id" : "assistant_id"));
   if (!thread) {
-    if (body_string("graph_id").empty()) co_return Refusal{Error::field_malformed, "the field \"graph_id\" is missing"};
+    if (body_string("graph_id").empty()) co_return Reason{Error::field_malformed, "the field \"graph_id\" is missing"};
     if (!is_of_listed_graph(body_, gate_.settings.upstream.graphs)) {
-      co_return Refusal{Error::assistant_not_allowed, "Graph not found"};
+      co_return Reason{Error::assistant_not_allowed, "Graph not found"};
     }
   }
   own_metadata(body_, decision_);
@@ -588,12 +588,12 @@ Flow<Outcome> Enforcement::create() {
     if (existing_is_fine) co_return co_await existing(id, *existing_filter);
     co_return taken;
   }
-  if (reply.status >= 400 || !filtered()) co_return Answer(pass_on(std::move(reply)));
+  if (reply.status >= 400 || !filtered()) co_return pass_on(std::move(reply));
   const auto made = parse_reply(reply.body);
   if (!made || !made->is_object()) co_return Error::upstream_failed;
   // The upstream answered with an object that is not the caller's: an older server returning an existing row.
   if (!decision_.filter->matches(metadata_of(made.value()))) co_return id.empty() ? Refusal{Error::upstream_failed} : taken;
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 Flow<Outcome> Enforcement::existing(std::string id, Filter filter) {
@@ -603,7 +603,7 @@ Flow<Outcome> Enforcement::existing(std::string id, Filter filter) {
   if (thread) {
     found = co_await find_thread(id, filter);
     if (!found) co_return found.error();
-    if (!found.value()) co_return Refusal{Error::object_exists, "Thread already exists"};
+    if (!found.value()) co_return Reason{Error::object_exists, "Thread already exists"};
   }
   const std::string path = (thread ? "/threads/" : "/assistants/") + id;
   IncomingResponse reply = co_await ask("GET", path, {}, gate_.settings.limits.reply_bytes_max);
@@ -614,7 +614,7 @@ Flow<Outcome> Enforcement::existing(std::string id, Filter filter) {
   if (!has_string(object.value(), key, id) || !filter.matches(metadata_of(object.value()))) {
     co_return Refusal{Error::object_exists, thread ? "Thread already exists" : "Assistant already exists"};
   }
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 Flow<Outcome> Enforcement::create_run() {
@@ -635,7 +635,7 @@ Flow<Outcome> Enforcement::create_run() {
 }
 
 Flow<Outcome> Enforcement::create_runs() {
-  if (!body_.is_array()) co_return Refusal{Error::body_malformed, "the body must be a JSON list of runs"};
+  if (!body_.is_array()) co_return Reason{Error::body_malformed, "the body must be a JSON list of runs"};
   if (body_.items().size() > batched_runs_max) {
     co_return Refusal{Error::body_malformed, "a batch may hold at most " + std::to_string(batched_runs_max) + " runs"};
   }
@@ -678,7 +678,7 @@ Flow<Outcome> Enforcement::create_cron() {
   if (!match_.thread_id.empty() && running->filter) {
     Found found = co_await find_thread(match_.thread_id, *running->filter);
     if (!found) co_return found.error();
-    if (!found.value()) co_return Refusal{Error::object_unknown, "Thread not found"};
+    if (!found.value()) co_return Reason{Error::object_unknown, "Thread not found"};
   }
   co_return forward();
 }
@@ -690,7 +690,7 @@ Flow<Outcome> Enforcement::cancel_runs() {
   const json::Value* run_ids = body_.find("run_ids");
   if (thread_id.empty() || run_ids == nullptr || run_ids->items().empty()) {
     // The form by status cancels every user's runs.
-    co_return Refusal{Error::field_malformed, "the fields \"thread_id\" and \"run_ids\" are both needed here"};
+    co_return Reason{Error::field_malformed, "the fields \"thread_id\" and \"run_ids\" are both needed here"};
   }
   if (run_ids->items().size() > cancelled_runs_max) {
     co_return Refusal{Error::field_malformed, "\"run_ids\" may name at most " + std::to_string(cancelled_runs_max) + " runs"};
@@ -706,7 +706,7 @@ Flow<Outcome> Enforcement::cancel_runs() {
 
 Flow<Outcome> Enforcement::prune_threads() {
   const json::Value* ids = body_.find("thread_ids");
-  if (ids == nullptr || ids->items().empty()) co_return Refusal{Error::field_malformed, "the field \"thread_ids\" is missing"};
+  if (ids == nullptr || ids->items().empty()) co_return Reason{Error::field_malformed, "the field \"thread_ids\" is missing"};
   if (ids->items().size() > pruned_threads_max) {
     co_return Refusal{Error::field_malformed,
                       "\"thread_ids\" may name at most " + std::to_string(pruned_threads_max) + " threads"};
@@ -741,7 +741,7 @@ Flow<Outcome> Enforcement::prune_threads() {
       return has_string(thread, "thread_id", ids->items()[i].as_string()) &&
              (!filters[i] || filters[i]->matches(metadata_of(thread)));
     });
-    if (!own) co_return Refusal{Error::object_unknown, "Thread not found"};
+    if (!own) co_return Reason{Error::object_unknown, "Thread not found"};
   }
   co_return forward();
 }
@@ -750,14 +750,14 @@ Flow<Outcome> Enforcement::prune_threads() {
 Flow<Outcome> Enforcement::copy_thread() {
   auto reading = gate_.settings.policy.decide(user_, Resource::threads, Action::read);
   if (!reading) co_return reading.error();
-  const Refusal unknown{Error::copy_source_unknown, "Thread not found"};
+  constexpr Reason unknown{Error::copy_source_unknown, "Thread not found"};
   if (asks_handlers()) {
     json::Value value = shown_id("thread_id", match_.thread_id);
     auto failure = co_await consult(reading.value(), Resource::threads, Action::read, std::move(value), nullptr);
     if (failure) co_return *failure;
   } else if (!reading->filter && !decision_.filter) {
     if (decision_.stamp.empty()) co_return forward();
-    co_return Refusal{Error::filter_not_enforceable, "a copy keeps its source's metadata, so the rule's stamp cannot be written"};
+    co_return Reason{Error::filter_not_enforceable, "a copy keeps its source's metadata, so the rule's stamp cannot be written"};
   }
   Found found = co_await find_thread(match_.thread_id, reading->filter ? reading->filter : decision_.filter);
   if (!found) co_return found.error();
@@ -782,8 +782,8 @@ Flow<Outcome> Enforcement::copy_thread() {
     ones_own = ones_own && kept != nullptr && json::equal(*kept, value);
   }
   if (!ones_own) {
-    co_return Refusal{Error::policy_denied,
-                      "a copy keeps its source's metadata, which is not what the rule for creating writes on yours"};
+    co_return Reason{Error::policy_denied,
+                     "a copy keeps its source's metadata, which is not what the rule for creating writes on yours"};
   }
   co_return forward();
 }
@@ -795,7 +795,7 @@ Flow<Outcome> Enforcement::command() {
   const auto method = std::find_if(protocol_methods.begin(), protocol_methods.end(),
                                    [&](const ProtocolMethod& m) { return m.name == method_name; });
   if (method == protocol_methods.end()) {
-    co_return Refusal{Error::field_malformed, "\"method\" must be one of run.start, input.respond, state.get, agent.getTree"};
+    co_return Reason{Error::field_malformed, "\"method\" must be one of run.start, input.respond, state.get, agent.getTree"};
   }
   auto decision = gate_.settings.policy.decide(user_, Resource::threads, method->action);
   if (!decision) co_return decision.error();
@@ -808,7 +808,7 @@ Flow<Outcome> Enforcement::command() {
     rules.where = "params.";
     if (auto failure = check_body(*params, rules)) co_return *failure;
   } else if (method->name == "run.start") {
-    co_return Refusal{Error::field_malformed, "the field \"params.assistant_id\" is missing"};
+    co_return Reason{Error::field_malformed, "the field \"params.assistant_id\" is missing"};
   } else {
     body_.set("params", json::Value::object());
   }
@@ -844,18 +844,18 @@ Flow<Outcome> Enforcement::assistant_versions() {
   if (const auto equalities = decision_.filter->equalities(); !equalities.empty()) require_metadata(body_, equalities);
   IncomingResponse reply = co_await forward_inspected();
   if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return Answer(pass_on(std::move(reply)));
+  if (reply.status != 200) co_return pass_on(std::move(reply));
   auto list = parse_reply(reply.body);
   if (!list || !list->is_array()) co_return Error::upstream_failed;
   std::erase_if(list->items(), [&](const json::Value& version) { return !decision_.filter->matches(metadata_of(version)); });
   reply.body = json::write(list.value());
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 // Going back to an old version brings its metadata back, and with it who owns the assistant, and its graph.
 Flow<Outcome> Enforcement::assistant_latest() {
   const json::Value* wanted = body_.find("version");
-  if (wanted == nullptr || wanted->is_null()) co_return Refusal{Error::field_malformed, "the field \"version\" is missing"};
+  if (wanted == nullptr || wanted->is_null()) co_return Reason{Error::field_malformed, "the field \"version\" is missing"};
   const auto& graphs = gate_.settings.upstream.graphs;
   if (!filtered() && graphs.empty()) co_return forward();
   if (filtered()) {

@@ -89,7 +89,7 @@ class Enforcement {
   [[nodiscard]] Flow<Failure> consult_row();
   [[nodiscard]] json::Value shown() const;
   [[nodiscard]] json::Value shown_run(const json::Value& run) const;
-  [[nodiscard]] static json::Value shown_id(std::string_view name, std::string_view id);
+  [[nodiscard]] static json::Value shown_id(const char* name, const std::string& id);
   [[nodiscard]] Failure change_metadata(json::Value& body, const json::Value& changes) const;
   [[nodiscard]] bool takes_metadata() const;
   [[nodiscard]] bool asks_handlers() const { return gate_.settings.handlers.on; }
@@ -110,7 +110,7 @@ class Enforcement {
   // Who runs it, written into a run where the configuration says so.
   void tell_identity(json::Value& run) const;
   [[nodiscard]] OutgoingRequest outgoing() const;
-  [[nodiscard]] Answer forward() const;
+  [[nodiscard]] Forward forward() const;
   // The reply, read whole, to be judged; refused when it is none.
   [[nodiscard]] StepResult<IncomingResponse> forward_inspected() const;
   [[nodiscard]] static Failure unusable(const IncomingResponse& reply);

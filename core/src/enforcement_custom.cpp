@@ -64,7 +64,7 @@ Flow<Outcome> Enforcement::custom() {
     const std::string* asked = match_.parameter(name);
     // Somebody else's path and one that is not there look the same.
     if (asked == nullptr || !value.is_string() || value.as_string() != *asked)
-      co_return Refusal{Error::object_unknown, "Not found"};
+      co_return Reason{Error::object_unknown, "Not found"};
   }
 
   if (custom.body != CustomRoute::Body::none) {
@@ -90,8 +90,8 @@ Flow<Outcome> Enforcement::custom() {
   }
   // A policy's filter was looked at when the gate was made; a handler's is not known before.
   if (filtered() && !custom.keeps_filter()) {
-    co_return Refusal{Error::filter_not_enforceable,
-                      "the filter cannot be kept on this route: it needs `judge`, or a JSON body where it creates"};
+    co_return Reason{Error::filter_not_enforceable,
+                     "the filter cannot be kept on this route: it needs `judge`, or a JSON body where it creates"};
   }
   const bool creates = custom.action == "create";
   // Who may change an object does not become its owner.
@@ -108,7 +108,7 @@ Flow<Outcome> Enforcement::custom() {
     }
     for (const auto& [field, value] : decision_.stamp) metadata.set(field, value);
     if (creates && filtered() && !decision_.filter->matches(metadata)) {
-      co_return Refusal{Error::policy_denied, "what is to be made would not match the filter of the policy's rule for making it"};
+      co_return Reason{Error::policy_denied, "what is to be made would not match the filter of the policy's rule for making it"};
     }
     body_.set(custom.metadata, std::move(metadata));
   }
@@ -119,11 +119,11 @@ Flow<Outcome> Enforcement::custom() {
     const IncomingResponse before = co_await ask("GET", match_.path, {}, gate_.settings.limits.reply_bytes_max);
     if (explaining_) co_return forward();
     if (auto failure = unusable(before)) co_return *failure;
-    if (before.status == 404) co_return Refusal{Error::object_unknown, "Not found"};
+    if (before.status == 404) co_return Reason{Error::object_unknown, "Not found"};
     const auto object = parse_reply(before.body);
     if (before.status != 200 || !object) co_return Error::upstream_failed;
     const json::Value& stored = member_of(object.value(), custom.metadata);
-    if (filtered() && !decision_.filter->matches(stored)) co_return Refusal{Error::object_unknown, "Not found"};
+    if (filtered() && !decision_.filter->matches(stored)) co_return Reason{Error::object_unknown, "Not found"};
     if (updates && has_body_) {
       // Whose it is stays as it is stored (docs/decisions/0010).
       if (!body_.is_object()) co_return not_an_object();
@@ -139,20 +139,20 @@ Flow<Outcome> Enforcement::custom() {
 
   IncomingResponse reply = co_await forward_inspected();
   if (auto failure = unusable(reply)) co_return *failure;
-  const Refusal unknown{Error::object_unknown, "Not found"};
+  constexpr Reason unknown{Error::object_unknown, "Not found"};
   if (reply.status == 404) co_return unknown;
-  if (reply.status >= 400) co_return Answer(pass_on(std::move(reply)));
+  if (reply.status >= 400) co_return pass_on(std::move(reply));
   auto parsed = parse_reply(reply.body);
   if (!parsed) co_return Error::upstream_failed;
   if (custom.judged == CustomRoute::Judged::object) {
     if (!decision_.filter->matches(member_of(parsed.value(), custom.metadata))) co_return unknown;
-    co_return Answer(pass_on(std::move(reply)));
+    co_return pass_on(std::move(reply));
   }
   if (!parsed->is_array()) co_return Error::upstream_failed;
   std::erase_if(parsed->items(),
                 [&](const json::Value& item) { return !decision_.filter->matches(member_of(item, custom.metadata)); });
   reply.body = json::write(parsed.value());
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 }  // namespace postern

@@ -117,7 +117,7 @@ bool Enforcement::takes_metadata() const {
   return std::any_of(fields.begin(), fields.end(), [](const Field& field) { return field.kind == FieldKind::metadata; });
 }
 
-json::Value Enforcement::shown_id(std::string_view name, std::string_view id) {
+json::Value Enforcement::shown_id(const char* name, const std::string& id) {
   json::Value out = json::Value::object();
   out.set(name, json::Value::string(id));
   return out;

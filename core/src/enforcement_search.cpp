@@ -89,7 +89,7 @@ Flow<Outcome> Enforcement::search() {
 
   const std::int64_t limit = integer_member(body_, "limit", 10);
   const std::int64_t offset = integer_member(body_, "offset", 0);
-  if (limit < 1 || limit > page_max) co_return Refusal{Error::field_malformed, "the field \"limit\" must be from 1 to 1000"};
+  if (limit < 1 || limit > page_max) co_return Reason{Error::field_malformed, "the field \"limit\" must be from 1 to 1000"};
   if (offset + limit > page_max) co_return too_far("offset and limit together may be 1000 at most");
 
   auto gathered = co_await gather(static_cast<std::size_t>(offset + limit));
@@ -135,7 +135,7 @@ Flow<Outcome> Enforcement::search() {
   const std::int64_t reached = offset + static_cast<std::int64_t>(page.items().size());
   reply.headers.push_back({"x-pagination-total", std::to_string(reached + (listing.more ? 1 : 0))});
   if (listing.more) reply.headers.push_back({"x-pagination-next", std::to_string(reached)});
-  co_return Answer(std::move(reply));
+  co_return std::move(reply);
 }
 
 Flow<Outcome> Enforcement::search_upstream() {
@@ -144,7 +144,7 @@ Flow<Outcome> Enforcement::search_upstream() {
   IncomingResponse reply = co_await forward_inspected();
   if (auto failure = unusable(reply)) co_return *failure;
   // About the client's own query; no object is in it.
-  if (reply.status >= 400) co_return Answer(pass_on(std::move(reply)));
+  if (reply.status >= 400) co_return pass_on(std::move(reply));
   auto list = parse_reply(reply.body);
   if (!list || !list->is_array()) co_return Error::upstream_failed;
   auto& items = list->items();
@@ -154,7 +154,7 @@ Flow<Outcome> Enforcement::search_upstream() {
     for (const std::string& name : added) item.remove(name);
   }
   if (!added.empty() || items.size() != size_before) reply.body = json::write(list.value());
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 Flow<Outcome> Enforcement::count() {
@@ -169,7 +169,7 @@ Flow<Outcome> Enforcement::count() {
   auto gathered = co_await gather(scanned_pages_max * static_cast<std::size_t>(page_max));
   if (!gathered) co_return gathered.error();
   if (gathered->more) co_return too_far("there are too many objects to count");
-  co_return Answer(json_reply(200, json::Value::number(static_cast<std::int64_t>(gathered->items.size()))));
+  co_return json_reply(200, json::Value::number(static_cast<std::int64_t>(gathered->items.size())));
 }
 
 // The first `wanted` objects that the filter lets through, in the order that was asked for.

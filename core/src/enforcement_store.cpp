@@ -77,8 +77,8 @@ std::int64_t integer_member(const json::Value& body, std::string_view name, std:
 Flow<Enforcement::Failure> Enforcement::consult_about(std::vector<std::string>& labels, json::Value value) {
   if (auto failure = co_await consult(decision_, Resource::store, route().action, std::move(value), nullptr)) co_return failure;
   if (filtered()) {
-    co_return Refusal{Error::filter_not_enforceable,
-                      "the store is kept apart by `namespace`, not by a filter that a handler returns"};
+    co_return Reason{Error::filter_not_enforceable,
+                     "the store is kept apart by `namespace`, not by a filter that a handler returns"};
   }
   if (changed_namespace_) {
     // A namespace that is none would be the whole store.
@@ -92,7 +92,7 @@ Flow<Enforcement::Failure> Enforcement::consult_about(std::vector<std::string>& 
 
 Flow<Outcome> Enforcement::store_item() {
   // The store has no metadata that a filter could look at.
-  if (filtered()) co_return Refusal{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
+  if (filtered()) co_return Reason{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
   const bool by_query = route().method == "GET";
   std::optional<Labels> labels;
   if (by_query) {
@@ -107,11 +107,10 @@ Flow<Outcome> Enforcement::store_item() {
       rest.remove_prefix(dot + 1);
     }
     labels = labels_of(&list);
-    if (match_.parameter("key") == nullptr)
-      co_return Refusal{Error::query_not_accepted, "the query parameter \"key\" is missing"};
+    if (match_.parameter("key") == nullptr) co_return Reason{Error::query_not_accepted, "the query parameter \"key\" is missing"};
   } else {
     labels = labels_of(body_.find("namespace"));
-    if (body_string("key").empty()) co_return Refusal{Error::field_malformed, "the field \"key\" is missing"};
+    if (body_string("key").empty()) co_return Reason{Error::field_malformed, "the field \"key\" is missing"};
   }
   if (!labels) co_return bad_labels();
 
@@ -144,17 +143,17 @@ Flow<Outcome> Enforcement::store_item() {
 
   IncomingResponse reply = co_await forward_inspected();
   if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return Answer(pass_on(std::move(reply)));
+  if (reply.status != 200) co_return pass_on(std::move(reply));
   auto item = parse_reply(reply.body);
   if (!item) co_return Error::upstream_failed;
-  if (item->is_null()) co_return Answer(pass_on(std::move(reply)));  // there is none
+  if (item->is_null()) co_return pass_on(std::move(reply));  // there is none
   const Labels stored = stored_labels(item->find("namespace"));
-  if (stored != *labels) co_return Refusal{Error::object_unknown, "Item not found"};
+  if (stored != *labels) co_return Reason{Error::object_unknown, "Item not found"};
   if (put_before != 0) {
     item->set("namespace", to_json(Labels(stored.begin() + static_cast<std::ptrdiff_t>(put_before), stored.end())));
     reply.body = json::write(item.value());
   }
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 Flow<Outcome> Enforcement::store_search() { co_return co_await store_list("namespace_prefix", "items"); }
@@ -168,7 +167,7 @@ Flow<Outcome> Enforcement::store_namespaces() {
 // A list of items or of namespaces, under a prefix. Where the upstream's reply holds what is not under it, label by label,
 // the list is made of as many of its pages as it takes.
 Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_name) {
-  if (filtered()) co_return Refusal{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
+  if (filtered()) co_return Reason{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
   auto asked = labels_of(body_.find(prefix_name));
   if (!asked) co_return bad_labels();
   if (asks_handlers()) {
@@ -209,7 +208,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
 
   IncomingResponse reply = co_await forward_inspected();
   if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return Answer(pass_on(std::move(reply)));
+  if (reply.status != 200) co_return pass_on(std::move(reply));
   auto answer = parse_reply(reply.body);
   json::Value* list = answer ? answer->find(list_name) : nullptr;
   if (list == nullptr || !list->is_array()) co_return Error::upstream_failed;
@@ -224,8 +223,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
     query.set("limit", json::Value::number(page_max));
     for (int page = 0;; ++page) {
       if (page == scanned_pages_max) {
-        co_return Refusal{Error::search_not_enforceable,
-                          "more than 10000 of the store's entries would have to be looked through"};
+        co_return Reason{Error::search_not_enforceable, "more than 10000 of the store's entries would have to be looked through"};
       }
       query.set("offset", json::Value::number(page * page_max));
       const IncomingResponse more = co_await ask("POST", match_.path, json::write(query), gate_.settings.limits.reply_bytes_max);
@@ -254,7 +252,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
     }
   }
   reply.body = json::write(answer.value());
-  co_return Answer(pass_on(std::move(reply)));
+  co_return pass_on(std::move(reply));
 }
 
 }  // namespace postern

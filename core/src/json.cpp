@@ -439,8 +439,11 @@ std::optional<std::int64_t> Value::thousandths(Rounding rounding) const {
 }
 
 Value Value::string(const char* value) { return string(std::string_view(value)); }
+Value Value::string(const std::string& value) { return string(std::string_view(value)); }
 
+const Value* Value::find(const std::string& name) const { return find(std::string_view(name)); }
 const Value* Value::find(const char* name) const { return find(std::string_view(name)); }
+Value* Value::find(const std::string& name) { return find(std::string_view(name)); }
 Value* Value::find(const char* name) { return find(std::string_view(name)); }
 Value& Value::set(const char* name, Value value) { return set(std::string_view(name), std::move(value)); }
 const Value* Value::find(std::string_view name) const {

@@ -31,8 +31,10 @@ class Value {
   [[nodiscard]] static Value number(std::int64_t value);
   [[nodiscard]] static Value number_token(std::string token);  // a valid JSON number
   [[nodiscard]] static Value string(std::string_view value);
-  // Literals as one word: in wasm a string_view is passed through memory, a dozen bytes of code more at each of the many calls.
+  // Literals and strings as one word: in wasm a string_view is passed through memory, a dozen bytes of code at each of many
+  // calls.
   [[nodiscard]] static Value string(const char* value);
+  [[nodiscard]] static Value string(const std::string& value);
   [[nodiscard]] static Value array();
   [[nodiscard]] static Value object();
 
@@ -60,7 +62,9 @@ class Value {
   [[nodiscard]] const Value* find(std::string_view name) const;  // nullptr unless an object with it
   [[nodiscard]] Value* find(std::string_view name);
   [[nodiscard]] const Value* find(const char* name) const;
+  [[nodiscard]] const Value* find(const std::string& name) const;
   [[nodiscard]] Value* find(const char* name);
+  [[nodiscard]] Value* find(const std::string& name);
   Value& set(std::string_view name, Value value);  // replaces or appends; turns a non-object into one
   Value& set(const char* name, Value value);
   bool remove(std::string_view name);

@@ -6,7 +6,7 @@
 namespace postern {
 
 Refusal::Refusal(Error error) : error_(error) {}
-Refusal::Refusal(Error error, const char* text) : Refusal(error, std::string(text)) {}
+Refusal::Refusal(const Reason& reason) : Refusal(reason.error, std::string(reason.text)) {}
 Refusal::Refusal(Error error, std::string text) : error_(error) { details().text = std::move(text); }
 Refusal::Refusal(const Refusal& other)
     : error_(other.error_), details_(other.details_ ? std::make_unique<Details>(*other.details_) : nullptr) {}

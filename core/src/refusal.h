@@ -12,6 +12,12 @@
 
 namespace postern {
 
+// A refusal in a client's words, as a literal.
+struct Reason {
+  Error error;
+  const char* text;
+};
+
 // Two words, made by a call: there are a hundred places that refuse, and each is compiled and sent to every edge.
 class Refusal {
  public:
@@ -24,8 +30,9 @@ class Refusal {
     std::vector<Header> headers;           // a handler's, for the client
   };
 
-  Refusal(Error error);  // NOLINT: implicit by intent
-  Refusal(Error error, const char* text);
+  Refusal(Error error);           // NOLINT: implicit by intent
+  Refusal(const Reason& reason);  // NOLINT: implicit by intent
+  Refusal(Error error, const char* text) : Refusal(Reason{error, text}) {}
   Refusal(Error error, std::string text);
   Refusal(const Refusal& other);
   Refusal(Refusal&& other) noexcept;

@@ -97,8 +97,10 @@ bool is_dropped_reply_header(std::string_view lower_case_name) { return is_one_o
 
 std::vector<std::string> dropped_reply_headers() { return {origin_headers.begin(), origin_headers.end()}; }
 
-Result<json::Value, json::ParseFault> parse_reply(std::string_view body) {
-  return json::parse(json::replace_lone_surrogates(body), reply_limits);
+std::optional<json::Value> parse_reply(const std::string& body) {
+  auto parsed = json::parse(json::replace_lone_surrogates(body), reply_limits);
+  if (!parsed) return std::nullopt;
+  return std::move(parsed).value();
 }
 
 const json::Value& metadata_of(const json::Value& object) {
@@ -107,7 +109,7 @@ const json::Value& metadata_of(const json::Value& object) {
   return metadata == nullptr ? none : *metadata;
 }
 
-bool has_string(const json::Value& object, const char* key, std::string_view text) {
+bool has_string(const json::Value& object, const char* key, const std::string& text) {
   const json::Value* value = object.find(key);
   return value != nullptr && value->is_string() && value->as_string() == text;
 }

@@ -1,6 +1,7 @@
 // Replies: a Refusal -> what the client gets, an upstream's reply that was read -> what the client gets of it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,11 +26,11 @@ namespace postern {
 
 // JSON of an upstream, under bounds of its own (a long chat has some ten thousand values). Lone surrogates, which
 // JavaScript writes, become U+FFFD.
-[[nodiscard]] Result<json::Value, json::ParseFault> parse_reply(std::string_view body);
+[[nodiscard]] std::optional<json::Value> parse_reply(const std::string& body);
 
 // metadata of an upstream's object; null when it has none.
 [[nodiscard]] const json::Value& metadata_of(const json::Value& object);
-[[nodiscard]] bool has_string(const json::Value& object, const char* key, std::string_view text);
+[[nodiscard]] bool has_string(const json::Value& object, const char* key, const std::string& text);
 
 [[nodiscard]] std::string lower_case(std::string_view text);
 
