@@ -120,7 +120,7 @@ Enforcement::Enforcement(FlowDriver& driver, GateState& gate, const User& user, 
 Flow<Outcome> Enforcement::run() {
   const Treatment treatment = route().treatment;
   if (treatment == Treatment::open || treatment == Treatment::operators) co_return forward();
-  if (treatment == Treatment::custom) co_return co_await custom();
+  if (treatment == Treatment::custom) co_return co_await treat();
   // A protocol command's action stands in its body.
   if (treatment != Treatment::command) {
     auto decision = gate_.settings.policy.decide(user_, route().resource, route().action);
@@ -144,49 +144,56 @@ Flow<Outcome> Enforcement::run() {
         if (auto failure = co_await consult_row()) co_return *failure;
     }
   }
-  switch (treatment) {
+  co_return co_await treat();
+}
+
+Flow<Outcome> Enforcement::treat() {
+  switch (route().treatment) {
     case Treatment::create:
-      co_return co_await create();
+      return create();
     case Treatment::search:
-      co_return co_await search();
+      return search();
     case Treatment::count:
-      co_return co_await count();
+      return count();
     case Treatment::object:
-      co_return co_await object();
+      return object();
     case Treatment::read_object:
-      co_return co_await read_object();
+      return read_object();
     case Treatment::create_run:
-      co_return co_await create_run();
+      return create_run();
     case Treatment::create_runs:
-      co_return co_await create_runs();
+      return create_runs();
     case Treatment::cancel_runs:
-      co_return co_await cancel_runs();
+      return cancel_runs();
     case Treatment::prune_threads:
-      co_return co_await prune_threads();
+      return prune_threads();
     case Treatment::copy_thread:
-      co_return co_await copy_thread();
+      return copy_thread();
     case Treatment::command:
-      co_return co_await command();
+      return command();
     case Treatment::assistant_versions:
-      co_return co_await assistant_versions();
+      return assistant_versions();
     case Treatment::assistant_latest:
-      co_return co_await assistant_latest();
+      return assistant_latest();
     case Treatment::create_cron:
-      co_return co_await create_cron();
+      return create_cron();
     case Treatment::store_item:
-      co_return co_await store_item();
+      return store_item();
     case Treatment::store_search:
-      co_return co_await store_search();
+      return store_search();
     case Treatment::store_namespaces:
-      co_return co_await store_namespaces();
+      return store_namespaces();
+    case Treatment::custom:
+      return custom();
     case Treatment::open:
     case Treatment::operators:
     case Treatment::denied:
-    case Treatment::custom:
       break;
   }
-  co_return Error::route_denied;
+  return denied();
 }
+
+Flow<Outcome> Enforcement::denied() { co_return Error::route_denied; }
 
 // ---------------------------------------------------------------------------------------------------------------- parts
 

@@ -52,6 +52,8 @@ class Enforcement {
   // enforcement.cpp
   [[nodiscard]] Flow<Failure> read_body();
   [[nodiscard]] Failure check(const json::Value& body) const;
+  [[nodiscard]] Flow<Outcome> treat();  // what the row's treatment says
+  [[nodiscard]] Flow<Outcome> denied();
   [[nodiscard]] Flow<Outcome> object();
   [[nodiscard]] Flow<Outcome> read_object();
   [[nodiscard]] Flow<Outcome> create();
