@@ -37,12 +37,18 @@ async function knows(suite, more) {
 const cacheOff = { token_cache: { bytes_max: 0 } };
 const cacheOn = { token_cache: { bytes_max: 64 * 1024 * 1024 } };
 
+// The header as a server's parser gives it: one flat string. Two strings joined are put together when they are first read, which
+// would be on the clock.
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const bearer = (text) => decoder.decode(encoder.encode(`Bearer ${text}`));
+
 // What `authenticate` reads of a Request: in a server the runtime has made one, and that is not Postern's time.
 class Head {
   method = "GET";
   url = "http://gate.example/threads";
   constructor(text, signal) {
-    this.headers = new Map([["authorization", `Bearer ${text}`]]);
+    this.headers = new Map([["authorization", bearer(text)]]);
     this.signal = signal;
   }
 }
@@ -59,7 +65,7 @@ async function posternRecall(suite, more) {
   const gate = await makeGate(suite, more);
   return {
     sync: true,
-    input: (text) => `Bearer ${text}`,
+    input: bearer,
     work: (authorization) => gate.recall(authorization) ?? gate.authenticate(new Head(authorization.slice(7), signals.current)),
   };
 }
@@ -89,8 +95,6 @@ async function importAll(suite) {
   return keys;
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 const decodeBase64url =
   typeof Buffer === "function" && typeof Buffer.from === "function"
     ? (text) => Buffer.from(text, "base64url")
@@ -168,7 +172,7 @@ async function threadGet(suite, more) {
   const { core, handle } = await coreGate(suite, more);
   return {
     sync: true,
-    input: (text) => [`/threads/${crypto.randomUUID()}`, [["authorization", `Bearer ${text}`], ["user-agent", "bench"], ["accept", "*/*"]]],
+    input: (text) => [`/threads/${crypto.randomUUID()}`, [["authorization", bearer(text)], ["user-agent", "bench"], ["accept", "*/*"]]],
     work([target, headers]) {
       const exchange = core.open(handle, "handle", "GET", target, headers, Date.now());
       const step = core.next(exchange, Date.now());
@@ -191,7 +195,7 @@ async function filterOwner(suite, more) {
     sync: true,
     input(text, { owner }) {
       const id = crypto.randomUUID();
-      const exchange = core.open(handle, "handle", "GET", `/threads/${id}`, [["authorization", `Bearer ${text}`]], Date.now());
+      const exchange = core.open(handle, "handle", "GET", `/threads/${id}`, [["authorization", bearer(text)]], Date.now());
       const step = core.next(exchange, Date.now());
       if (step.kind !== "fetch") throw new Error(`a thread is not looked up first: ${step.kind}`);
       const thread = { thread_id: id, metadata: { owner, graph_id: "agent", assistant_id: "fe096781-5601-53d2-b2f6-0d3403f7e9ca" } };

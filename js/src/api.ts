@@ -3,7 +3,7 @@ export { Gate } from "./gate.js";
 export { cacheApiStore } from "./cache-store.js";
 export type { CacheStoreOptions } from "./cache-store.js";
 export type {
-  DenylistSource, ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, KeyStore, User,
+  ExplainRequest, Explanation, GateDecision, GateOptions, HandleOptions, KeyStore, User,
 } from "./gate.js";
 export type {
   CerbosOperand, CerbosPlan, FilterAction, FilterFor, FilterForm, FilterResource, HostUser, LangGraphFilter, SqlCondition,
@@ -22,6 +22,7 @@ export type {
   Filter, GateConfig, Issuer, IssuerRules, JwkSet, Limits, PlainIssuer, Policy, PresetIssuer, PresetName, Rule, RuleKey,
   SymmetricKey, Upstream,
 } from "./config.js";
+export type { DenylistSource } from "./denylist.js";
 export type { HostVerifier } from "./verifier.js";
 export type { FetchFunction } from "./fetching.js";
 export { testPolicy } from "./policy-test.js";

@@ -94,3 +94,9 @@ export class AuthError extends Error {
     return new Response(this.#body, { status: this.status, headers: this.headers });
   }
 }
+
+/** What may be printed of an unexpected fault: its kind. A message could quote a URL or a header. */
+export function nameOf(fault: unknown): string {
+  if (!(fault instanceof Error)) return typeof fault;
+  return fault.cause instanceof Error ? `${fault.name} (${fault.cause.name})` : fault.name;
+}

@@ -7,11 +7,12 @@ import {
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
 import { Core, CoreRefused, CoreTrapped, currentCore, UserTable, verifierOfRuntime } from "./core.js";
-import { AuthError, ConfigError, errorResponse, hostErrors, type ErrorCode } from "./errors.js";
+import { AuthError, ConfigError, errorResponse, hostErrors, nameOf, type ErrorCode } from "./errors.js";
 import { userText, type FilterAction, type FilterFor, type FilterForm, type FilterResource, type HostUser } from "./filter.js";
 import { HandlerSet, type Handlers } from "./handlers.js";
 import { ToolsGate } from "./tools.js";
 import { HostVerification, type HostVerifier } from "./verifier.js";
+import { Denylist, type DenylistSource } from "./denylist.js";
 import { Attempt, fetchWhole, readWhole, withinTime, type Budget, type FetchFunction, type Whole } from "./fetching.js";
 
 export type { User };
@@ -39,17 +40,6 @@ export interface KeyStore {
   get(): Promise<string | null | undefined>;
   /** Public keys, when each set was fetched, and a digest of the configuration they were fetched under. */
   put(text: string): Promise<unknown>;
-}
-
-/**
- * Where what is no longer good stands: a KV, Redis, a file. The text is JSON, a list as the configuration's `denylist`, which counts
- * as well.
- */
-export interface DenylistSource {
-  /** The list as it is now; nothing for an empty one. */
-  get(): Promise<string | null | undefined>;
-  /** How old what was read may get before it is read again: 1 to 3600. Default 5. */
-  intervalSeconds?: number;
 }
 
 export interface GateOptions extends Handlers {
@@ -140,9 +130,6 @@ const storeReadsMax = 3;
 const storeTextMax = 4 * 1024 * 1024;
 
 // A read of a KV is some milliseconds; a revoked token that works for five more seconds is bearable.
-const denylistSecondsDefault = 5;
-const denylistSecondsMost = 3_600;
-const denylistReadLimitMs = 1_000;
 
 const nullBodyStatuses = new Set([101, 103, 204, 205, 304]);
 const hopByHopHeaders = [
@@ -238,16 +225,14 @@ export class Gate {
   #heldBytes = 0;
   #unknownBytes = 0;
   #keyStoreWarned = false;
-  // Of the denylist: what was read last and when; kept here because a new instance starts without.
-  #denied: { text: string; readAtMs: number } | undefined;
-  // What was told of it last; nothing once it could be read again.
-  #denylistWarning: string | undefined;
+  #denylist: Denylist | undefined;
 
   private constructor(
     seat: Seat, config: string, environment: string[], upstreamUrl: string, warnings: string[], options: GateOptions,
-    handlers: HandlerSet,
+    handlers: HandlerSet, denylist: Denylist | undefined,
   ) {
     this.#handlers = handlers;
+    this.#denylist = denylist;
     this.#seat = seat;
     this.#config = config;
     this.#environment = environment;
@@ -272,7 +257,10 @@ export class Gate {
   static async create(config: (GateConfig & Handlers) | string, options: GateOptions = {}): Promise<Gate> {
     const named: Handlers = typeof config === "string" ? {} : config;
     const { authenticate = named.authenticate, on = named.on, auth = named.auth, strict = named.strict } = options;
-    checkDenylist(options.denylist);
+    const denylist = options.denylist && new Denylist(options.denylist, options.now ?? (() => Date.now()), {
+      failed: (warning) => warn(warning, options),
+      mended: (warning) => warned.delete(warning),
+    });
     const text = typeof config === "string" ? config : JSON.stringify(withoutHandlers(config));
     const handlers = new HandlerSet(
       { authenticate, on, auth, strict, handlers: options.handlers ?? named.handlers } as Handlers, (warning) => warn(warning, options),
@@ -287,7 +275,7 @@ export class Gate {
     }
     const warnings = [...made.warnings, ...handlers.warnings];
     for (const warning of warnings) warn(warning, options);
-    return new Gate(newSeat(core, made.handle), text, environment, made.upstreamUrl, warnings, options, handlers);
+    return new Gate(newSeat(core, made.handle), text, environment, made.upstreamUrl, warnings, options, handlers, denylist);
   }
 
   /**
@@ -346,7 +334,7 @@ export class Gate {
       // Awaits only what is not at hand: a token that was seen before costs no turn of the event loop.
       seat = this.#seatAtHand() ?? await this.#takeSeat();
       if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signalOf(request));
-      if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
+      if (this.#denylist !== undefined && !(await this.#denylist.read(seat))) throw new DenylistUnread();
       const authorization = request.headers.get("authorization");
       if (typeof authorization === "string" && seat.seeded) {
         const user = seat.core.recall(seat.handle, authorization, this.#now(), seat.users);
@@ -412,17 +400,9 @@ export class Gate {
     const seat = this.#seatAtHand();
     if (seat === undefined || !seat.seeded) return undefined;
     const now = this.#now();
-    if (!this.#denylistInUse(seat, now)) return undefined;
+    if (this.#denylist !== undefined && !this.#denylist.isFresh(seat, now)) return undefined;
     if (now >= this.#dueAtMs) this.#doDueWork(options, tableSlicesMax);
     return seat.core.recall(seat.handle, authorization, now, seat.users);
-  }
-
-  /** Whether the core has the host's denylist, and it is young enough; true where there is none. */
-  #denylistInUse(seat: Seat, now: number): boolean {
-    const source = this.#options.denylist;
-    if (source === undefined) return true;
-    const intervalMs = (source.intervalSeconds ?? denylistSecondsDefault) * 1000;
-    return this.#denied !== undefined && now - this.#denied.readAtMs < intervalMs && seat.denylistText === this.#denied.text;
   }
 
   /**
@@ -577,7 +557,7 @@ export class Gate {
     const { core } = seat;
     const signal = signalOf(request);
     if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signal);
-    if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
+    if (this.#denylist !== undefined && !(await this.#denylist.read(seat))) throw new DenylistUnread();
     const { budget, unknown, known, release } = this.#budget();
     let exchange = 0;
     let read: Uint8Array<ArrayBuffer> | undefined;  // the body, where an authenticate handler got it
@@ -625,7 +605,7 @@ export class Gate {
             );
             if (signal.aborted) throw new ClientLeft();
             // Who was denied meanwhile gets nothing: the core looks at the list once more.
-            if (this.#options.denylist !== undefined && !(await this.#readDenylist(seat))) throw new DenylistUnread();
+            if (this.#denylist !== undefined && !(await this.#denylist.read(seat))) throw new DenylistUnread();
             core.giveReply(exchange, step.stepId, reply, this.#now());
             break;
           }
@@ -649,7 +629,7 @@ export class Gate {
     };
     const attempt = new Attempt(step.timeLimitMs, signalOf(request));
     // From before the request goes out: the first byte of some replies (a run that is waited for) takes as long as it likes.
-    const watch = this.#options.denylist !== undefined && step.credential !== "" ? this.#watch(step.credential, attempt) : undefined;
+    const watch = this.#denylist !== undefined && step.credential !== "" ? this.#watch(step.credential, attempt) : undefined;
     let streams = false;
     try {
       let upstream: Response;
@@ -819,54 +799,9 @@ export class Gate {
     }
   }
 
-  /** True when the list in use is young enough, or the last that could be had; false before there was any. */
-  async #readDenylist(seat: Seat): Promise<boolean> {
-    const source = this.#options.denylist;
-    if (source === undefined) return true;
-    const intervalMs = denylistIntervalMs(source);
-    if (this.#denied !== undefined && this.#now() - this.#denied.readAtMs < intervalMs) {
-      // A new instance has not been told yet.
-      if (seat.denylistText !== this.#denied.text) this.#setDenylist(seat, this.#denied.text);
-      return true;
-    }
-    const askedAtMs = this.#now();
-    try {
-      // Each request reads for itself: in workerd one may not await another's promise.
-      const text = (await withinTime(denylistReadLimitMs, source.get())) ?? "[]";
-      if (typeof text !== "string") throw new TypeError("the denylist gave no text");
-      // A slow read does not put an older list in the place of a newer.
-      if (this.#denied !== undefined && this.#denied.readAtMs > askedAtMs) return true;
-      this.#setDenylist(seat, text);
-      this.#denied = { text, readAtMs: askedAtMs };
-      if (this.#denylistWarning !== undefined) warned.delete(this.#denylistWarning);
-      this.#denylistWarning = undefined;
-      return true;
-    } catch (fault) {
-      if (fault instanceof CoreTrapped) throw fault;
-      // Words of the source's could quote a URL or a key; these are the core's.
-      const why = fault instanceof ConfigError || fault instanceof CoreRefused ? fault.message : nameOf(fault);
-      const warning = `the denylist could not be read: ${why}`;
-      if (this.#denylistWarning !== warning) {
-        this.#denylistWarning = warning;
-        warn(warning, this.#options);
-      }
-      if (this.#denied === undefined) return false;
-      this.#denied.readAtMs = Math.max(this.#denied.readAtMs, askedAtMs);  // not every request waits for a source that is down
-      if (seat.denylistText !== this.#denied.text) this.#setDenylist(seat, this.#denied.text);
-      return true;
-    }
-  }
-
-  #setDenylist(seat: Seat, text: string): void {
-    if (seat.denylistText === text) return;
-    const set = seat.core.setDenylist(seat.handle, text);
-    if (set.error !== undefined) throw new ConfigError(set.error);
-    seat.denylistText = text;
-  }
-
   /** Looks at the denylist again and again until it is stopped, and ends the attempt of a caller who is denied. */
   #watch(credential: string, attempt: Attempt): Watch {
-    const intervalMs = denylistIntervalMs(this.#options.denylist);
+    const denylist = this.#denylist!;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let stopped = false;
     const look = async (): Promise<void> => {
@@ -874,15 +809,15 @@ export class Gate {
       let denied = true;
       try {
         const seat = this.#seatAtHand() ?? await this.#takeSeat();
-        denied = !(await this.#readDenylist(seat)) || seat.core.isDenied(seat.handle, credential);
+        denied = !(await denylist.read(seat)) || seat.core.isDenied(seat.handle, credential);
       } catch {
         // who cannot be looked up cannot be vouched for
       }
       if (stopped) return;
       if (denied) attempt.revoke();
-      else timer = setTimeout(look, intervalMs);
+      else timer = setTimeout(look, denylist.intervalMs);
     };
-    timer = setTimeout(look, intervalMs);
+    timer = setTimeout(look, denylist.intervalMs);
     return {
       stop: () => {
         stopped = true;
@@ -1002,17 +937,6 @@ function targetOf(url: string): string {
   return fragment === -1 ? url.slice(path) : url.slice(path, fragment);
 }
 
-function denylistIntervalMs(source: DenylistSource | undefined): number {
-  return (source?.intervalSeconds ?? denylistSecondsDefault) * 1000;
-}
-
-/** As for the native server. What is no number, or 0, would be a read without a pause; what a timer cannot hold, no read at all. */
-function checkDenylist(source: DenylistSource | undefined): void {
-  const seconds = source?.intervalSeconds;
-  if (seconds === undefined || (typeof seconds === "number" && seconds >= 1 && seconds <= denylistSecondsMost)) return;
-  throw new ConfigError({ line: 0, column: 0, path: "denylist.intervalSeconds", message: `must be a number of seconds from 1 to ${denylistSecondsMost}` });
-}
-
 /** The configuration alone. */
 function withoutHandlers(config: GateConfig & Handlers): GateConfig {
   const { authenticate: _who, on: _on, auth: _auth, strict: _strict, handlers: _handlers, ...rest } = config;
@@ -1088,10 +1012,4 @@ function warn(warning: string, options: GateOptions): void {
   if (options.onWarning !== undefined) options.onWarning(warning);
   else if (!warned.has(warning)) console.warn(`postern: ${warning}`);
   warned.add(warning);
-}
-
-/** What may be printed of an unexpected fault: its kind. A message could quote a URL or a header. */
-function nameOf(fault: unknown): string {
-  if (!(fault instanceof Error)) return typeof fault;
-  return fault.cause instanceof Error ? `${fault.name} (${fault.cause.name})` : fault.name;
 }
