@@ -120,7 +120,8 @@ Imported import_key(const json::Value& object) {
   if (kty == "EC" || kty == "OKP") {
     const std::string_view crv = text("crv", "crv: must be a string");
     const auto kind = kty == "EC" ? ec_kind(crv) : crv == "Ed25519" ? std::optional(KeyKind::ed25519) : std::nullopt;
-    if (!kind && fault == nullptr) fault = "crv: is not supported";
+    if (fault != nullptr) return fault;
+    if (!kind) return "crv: is not supported";
     const std::string x = bytes("x", "x: must be base64url without padding");
     const std::string y = kty == "EC" ? bytes("y", "y: must be base64url without padding") : std::string();
     if (fault != nullptr) return fault;
