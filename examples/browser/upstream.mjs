@@ -14,7 +14,7 @@ export function makeUpstream(metadata) {
   /** @param {string} url @param {RequestInit} init */
   async function send(url, init) {
     const { pathname, search } = new URL(url);
-    const text = init.body === undefined ? "" : new TextDecoder().decode(/** @type {Uint8Array} */ (init.body));
+    const text = await new Response(init.body).text();
     asked.push({ method: init.method ?? "GET", path: pathname + search, headers: /** @type {[string, string][]} */ (init.headers), body: text });
     const body = text === "" ? {} : JSON.parse(text);
     const route = `${init.method} ${pathname.replace(threadId, "ID")}`;

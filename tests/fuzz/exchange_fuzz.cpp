@@ -737,7 +737,8 @@ void Play::learn(Shadow& shadow, const IncomingResponse& reply) {
   const std::string path = shadow.request.url.substr(upstream.size());
   const ReferenceText asked = read_reference(shadow.request.body);
   if (path == "/threads/search") {
-    if (!read.dom.is_array() || read.dom.size() != 1 || !asked.dom.contains("ids")) return;
+    // A client's own search may name no ids at all.
+    if (!read.dom.is_array() || read.dom.size() != 1 || !asked.dom.contains("ids") || asked.dom["ids"].empty()) return;
     const Dom& thread = read.dom[0];
     const std::string id = string_member(thread, "thread_id");
     if (asked.dom["ids"][0] == id && permission->matches(metadata_of(thread))) {
