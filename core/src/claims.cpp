@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "ascii.h"
+#include "text.h"
 
 namespace postern {
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text.h"
+
 namespace postern {
 namespace {
 
@@ -223,10 +225,6 @@ std::optional<std::size_t> find_word(std::string_view words, std::string_view te
     words.remove_prefix(std::min(word.size() + 1, words.size()));
   }
   return std::nullopt;
-}
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 bool is_loopback_host(std::string_view host) { return host == "127.0.0.1" || host == "localhost" || host == "[::1]"; }

@@ -106,8 +106,6 @@ class ConfigReader {
 // The place of `text` among words with spaces between; nothing when it is none of them.
 [[nodiscard]] std::optional<std::size_t> find_word(std::string_view words, std::string_view text);
 
-[[nodiscard]] bool has_control(std::string_view text);
-
 [[nodiscard]] bool is_loopback_host(std::string_view host);
 
 struct Url {

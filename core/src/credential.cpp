@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "ascii.h"
+#include "text.h"
 
 namespace postern {
 namespace {

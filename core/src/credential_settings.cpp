@@ -6,6 +6,7 @@
 #include "base64url.h"
 #include "claims.h"
 #include "reply.h"
+#include "text.h"
 
 namespace postern {
 namespace {

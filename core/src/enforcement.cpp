@@ -5,6 +5,7 @@
 
 #include "reply.h"
 #include "rewrite.h"
+#include "text.h"
 
 namespace postern {
 namespace {
@@ -93,10 +94,6 @@ void remove_camel_case(json::Value& run, std::span<const Field> fields) {
 // A handler's no about what a request only mentions looks as if there were no such thing; that it failed does not.
 Refusal hidden(const Refusal& refusal, const Refusal& unknown) {
   return refusal.error() == Error::handler_denied ? unknown : refusal;
-}
-
-bool holds(const std::vector<std::string>& list, std::string_view text) {
-  return std::find(list.begin(), list.end(), text) != list.end();
 }
 
 // Of an assistant, or one of its versions, against upstream.graphs.

@@ -9,6 +9,7 @@
 #include "enforcement.h"
 #include "reply.h"
 #include "rewrite.h"
+#include "text.h"
 
 namespace postern {
 namespace {

@@ -5,11 +5,11 @@
 #include <optional>
 #include <utility>
 
-#include "ascii.h"
 #include "credential_chain.h"
 #include "enforcement.h"
 #include "json.h"
 #include "reply.h"
+#include "text.h"
 
 namespace postern {
 namespace {

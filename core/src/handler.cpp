@@ -1,15 +1,8 @@
 #include "handler.h"
 
-#include <algorithm>
+#include "text.h"
 
 namespace postern {
-namespace {
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-}  // namespace
 
 Refusal handler_fault(std::string_view what) {
   return Refusal{Error::handler_failed, std::string(sentence(Error::handler_failed)) + ": " + std::string(what)};

@@ -4,6 +4,7 @@
 
 #include "escape.h"
 #include "reply.h"
+#include "text.h"
 
 namespace postern {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "crypto.h"
 #include "json.h"
+#include "text.h"
 
 namespace postern {
 
@@ -21,14 +22,6 @@ constexpr std::int64_t lost_after_ms = 1000;
 constexpr std::int64_t clock_jitter_ms = 5000;
 
 constexpr Time never{std::numeric_limits<std::int64_t>::max()};
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return lower(c); });
-  return out;
-}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -48,7 +41,7 @@ std::optional<std::string> secure_origin(std::string_view url) {
   }
   const std::size_t colon = url.find("://");
   if (colon == std::string_view::npos) return std::nullopt;
-  const std::string scheme = lower(url.substr(0, colon));
+  const std::string scheme = lower_case(url.substr(0, colon));
   if (scheme != "https" && scheme != "http") return std::nullopt;
   url.remove_prefix(colon + 3);
   std::string_view authority = url.substr(0, url.find_first_of("/?"));
@@ -58,10 +51,10 @@ std::optional<std::string> secure_origin(std::string_view url) {
   std::string_view port;
   if (authority.starts_with('[')) {
     if (host_end == std::string_view::npos) return std::nullopt;
-    host = lower(authority.substr(0, host_end + 1));
+    host = lower_case(authority.substr(0, host_end + 1));
     port = authority.substr(host_end + 1);
   } else {
-    host = lower(authority.substr(0, host_end));
+    host = lower_case(authority.substr(0, host_end));
     port = host_end == std::string_view::npos ? std::string_view() : authority.substr(host_end);
   }
   const bool plain = std::all_of(host.begin(), host.end(), [](char c) {
@@ -101,14 +94,14 @@ std::string oauth_metadata_url(std::string_view issuer) {
 std::optional<std::int64_t> max_age_of(const std::vector<Header>& headers) {
   std::optional<std::int64_t> smallest;
   for (const Header& header : headers) {
-    if (lower(header.name) != "cache-control") continue;
+    if (lower_case(header.name) != "cache-control") continue;
     std::string_view rest = header.value;
     while (!rest.empty()) {
       const std::size_t comma = rest.find(',');
       const std::string_view directive = trim(rest.substr(0, comma));
       rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
       const std::size_t equals = directive.find('=');
-      if (equals == std::string_view::npos || lower(trim(directive.substr(0, equals))) != "max-age") continue;
+      if (equals == std::string_view::npos || lower_case(trim(directive.substr(0, equals))) != "max-age") continue;
       std::string_view digits = trim(directive.substr(equals + 1));
       if (digits.size() >= 2 && digits.front() == '"' && digits.back() == '"') digits = digits.substr(1, digits.size() - 2);
       std::int64_t seconds = 0;

@@ -9,6 +9,7 @@
 #include "json.h"
 #include "jws.h"
 #include "reply.h"
+#include "text.h"
 
 namespace postern {
 namespace {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "escape.h"
+#include "text.h"
 #include "user.h"
 
 namespace postern {
@@ -12,18 +13,6 @@ namespace {
 constexpr std::array<std::string_view, 4> resource_names = {"threads", "assistants", "crons", "store"};
 constexpr std::array<std::string_view, 9> action_names = {"create",     "read", "update", "delete",         "search",
                                                           "create_run", "put",  "get",    "list_namespaces"};
-
-template <std::size_t N>
-bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
-  for (std::string_view candidate : names) {
-    if (candidate == text) return true;
-  }
-  return false;
-}
-
-bool holds(const std::vector<std::string>& list, std::string_view text) {
-  return std::find(list.begin(), list.end(), text) != list.end();
-}
 
 bool is_rule_key(std::string_view key, const RuleWords& words) {
   const std::size_t colon = key.find(':');

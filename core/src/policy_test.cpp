@@ -10,6 +10,7 @@
 #include "reply.h"
 #include "settings.h"
 #include "simulated_upstream.h"
+#include "text.h"
 #include "user.h"
 
 namespace postern {

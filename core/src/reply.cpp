@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "text.h"
+
 namespace postern {
 namespace {
 
@@ -19,11 +21,6 @@ constexpr std::array<std::string_view, 10> hop_by_hop_headers = {
 // isolate has 128 MB.
 constexpr json::Limits reply_limits{.depth_max = 128, .values_max = 400'000};
 
-template <std::size_t N>
-bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
-
 std::string challenge(Error error) {
   // RFC 6750 section 3.1: no error word when the request carried no credential.
   if (error == Error::credential_missing) return "Bearer";
@@ -33,14 +30,6 @@ std::string challenge(Error error) {
 }
 
 }  // namespace
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 Respond refusal_reply(const Refusal& refusal) {
   const Refusal::Details& details = refusal.details();

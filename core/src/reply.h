@@ -32,6 +32,4 @@ namespace postern {
 [[nodiscard]] const json::Value& metadata_of(const json::Value& object);
 [[nodiscard]] bool has_string(const json::Value& object, const char* key, const std::string& text);
 
-[[nodiscard]] std::string lower_case(std::string_view text);
-
 }  // namespace postern

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "text.h"
+
 namespace postern {
 namespace {
 
@@ -16,11 +18,6 @@ constexpr std::array<std::string_view, 3> command_keys = {"resume", "update", "g
 constexpr std::array<std::string_view, 7> reserved_keys = {"user_id", "checkpoint_id", "checkpoint_ns",       "checkpoint_map",
                                                            "run_id",  "assistant_id",  "langgraph_request_id"};
 constexpr std::array<std::string_view, 2> reserved_prefixes = {"langgraph_auth_", "__"};
-
-template <std::size_t N>
-bool is_one_of(std::string_view text, const std::array<std::string_view, N>& names) {
-  return std::find(names.begin(), names.end(), text) != names.end();
-}
 
 bool has_reserved_prefix(std::string_view key) {
   return std::any_of(reserved_prefixes.begin(), reserved_prefixes.end(),

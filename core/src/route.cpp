@@ -6,6 +6,7 @@
 
 #include "escape.h"
 #include "json.h"
+#include "text.h"
 
 namespace postern {
 namespace {
@@ -409,13 +410,6 @@ bool fits(const CustomRoute& route, std::string_view path, RouteMatch& match) {
     match.parameters.emplace_back(place.substr(1, place.size() - 2), segment);
   }
   return wanted.empty() && path.empty();
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // application/x-www-form-urlencoded, as both SDKs write it. Refuses broken escapes, control characters and what is not

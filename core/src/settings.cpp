@@ -5,6 +5,7 @@
 #include "config_reader.h"
 #include "json.h"
 #include "reply.h"
+#include "text.h"
 
 namespace postern {
 namespace {

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdio>
 
+#include "text.h"
+
 namespace postern {
 namespace {
 
@@ -53,13 +55,6 @@ json::Value split_labels(std::string_view dotted) {
     dotted = dot == std::string_view::npos ? std::string_view{} : dotted.substr(dot + 1);
   }
   return out;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // The value of one query parameter, percent-decoded; "" when it is not there.
