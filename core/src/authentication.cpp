@@ -12,19 +12,19 @@ namespace {
 Flow<Result<const Jwk*, Refusal>> find_key(FlowDriver& driver, IssuerState& issuer, const ParsedJws& jws, Time opened_at) {
   if (!issuer.settings.fetches_keys) {
     auto selected = select_key(issuer.settings.static_keys, jws.kid, *jws.alg);
-    if (!selected) co_return selected.error();
+    if (!selected) co_return Refusal(selected.error());
     co_return selected.value();
   }
   for (;;) {
     KeyCache::Answer answer = issuer.keys.find(jws.kid, *jws.alg, opened_at, driver.now());
     if (auto* found = std::get_if<KeyCache::Found>(&answer)) co_return found->key;
-    if (auto* error = std::get_if<Error>(&answer)) co_return *error;
+    if (auto* error = std::get_if<Error>(&answer)) co_return Refusal(*error);
     if (auto* unavailable = std::get_if<KeyCache::Unavailable>(&answer)) {
       Refusal refusal{Error::keys_unavailable};
       refusal.details().retry_after_seconds = unavailable->retry_after_seconds;
       co_return refusal;
     }
-    co_await driver.until_asked_again(std::move(answer));
+    co_await driver.until_asked_again(answer);
   }
 }
 
@@ -48,12 +48,12 @@ Flow<Result<HostAnswer, Refusal>> verify_by_host(FlowDriver& driver, GateState& 
     const bool fits = answer.key->key.kind() == jws.alg->key_kind && (answer.key->alg == nullptr || answer.key->alg == jws.alg);
     if (!fits || jws.signature.size() != answer.key->key.signature_bytes(*jws.alg)) break;
     const std::uint64_t handle = gate.handle_of(issuer, answer.key);
-    VerifySignature question;
+    VerifySignature& question = driver.stop_at<VerifySignature>(Awaited::verdict);
     question.key_handle = handle;
     question.alg = jws.alg->name;
     question.input = jws.signing_input;
     question.signature = jws.signature;
-    const SignatureVerdict verdict = co_await driver.verdict_on(std::move(question));
+    const SignatureVerdict verdict = co_await driver.verdict();
     auto again = co_await find_key(driver, issuer, jws, opened_at);
     if (!again) co_return again.error();
     answer.key = again.value();
@@ -75,7 +75,7 @@ std::optional<Caller> recall(GateState& gate, std::string_view token, Time now) 
   return Caller{hit.token->user, hit.slot, hit.serial};
 }
 
-Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, std::string token, Time opened_at) {
+Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, const std::string& token, Time opened_at) {
   auto parsed = parse_jws(token);
   if (!parsed) co_return parsed.error();
   auto named = unverified_issuer(parsed.value());

@@ -23,9 +23,10 @@ struct Caller {
   std::uint32_t cache_serial = 0;
 };
 
-// `token`: the bearer token as bearer_token() found it. Refuses with what parse_jws, select_key, VerifiedJws::verify
-// and validate_claims refuse, issuer_unknown, and keys_unavailable (503).
-[[nodiscard]] Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, std::string token, Time opened_at);
+// `token`: the bearer token as bearer_token() found it; outlives the flow. Refuses with what parse_jws, select_key,
+// VerifiedJws::verify and validate_claims refuse, issuer_unknown, and keys_unavailable (503).
+[[nodiscard]] Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, const std::string& token,
+                                                         Time opened_at);
 
 // The same for a token that was verified before and is still good; nothing when authenticate() has to be asked.
 [[nodiscard]] std::optional<Caller> recall(GateState& gate, std::string_view token, Time now);

@@ -18,86 +18,93 @@ std::optional<Error> not_of_an_issuer(GateState& gate, std::string_view token) {
   return std::nullopt;
 }
 
+Caller caller_of(User user) { return {std::make_shared<const User>(std::move(user))}; }
+
 // The authority's word about a token, once it can be had.
-Flow<Result<User, Refusal>> ask(FlowDriver& driver, OnlineCheck& check, std::string token, Time opened_at) {
+Flow<Result<Caller, Refusal>> ask_online(FlowDriver& driver, OnlineCheck& check, const std::string& token, Time opened_at) {
   for (;;) {
     OnlineCheck::Answer answer = check.find(token, opened_at, driver.now());
-    if (auto* user = std::get_if<User>(&answer)) co_return std::move(*user);
-    if (auto* error = std::get_if<Error>(&answer)) co_return *error;
+    if (auto* user = std::get_if<User>(&answer)) co_return caller_of(std::move(*user));
+    if (auto* error = std::get_if<Error>(&answer)) co_return Refusal(*error);
     if (auto* unavailable = std::get_if<OnlineCheck::Unavailable>(&answer)) {
       Refusal refusal{Error::authority_unavailable};
       refusal.details().retry_after_seconds = unavailable->retry_after_seconds;
       co_return refusal;
     }
-    co_await driver.until_asked_again(std::move(answer));
+    co_await driver.until_asked_again(answer);
   }
+}
+
+Flow<Result<Caller, Refusal>> ask_handler(FlowDriver& driver, const HandlerSource& handler) {
+  driver.stop_at<CallHandler>(Awaited::handled).kind = CallHandler::Kind::authenticate;
+  auto user = handler_user(co_await driver.handled(), handler.identity_prefix);
+  if (!user) co_return user.error();
+  co_return caller_of(std::move(user).value());
 }
 
 bool takes_bearer(const CredentialSource& source) { return !std::holds_alternative<ApiKeys>(source); }
 
 }  // namespace
 
-Flow<Result<Caller, Refusal>> identify(FlowDriver& driver, GateState& gate, CarriedCredentials carried, Time opened_at) {
-  const auto admit = [&gate](Caller caller) -> Result<Caller, Refusal> {
-    if (gate.is_denied(caller.user->credential)) return Refusal{Error::credential_revoked};
-    return caller;
-  };
-  const auto admit_user = [&admit](const User& user) { return admit(Caller{std::make_shared<const User>(user)}); };
+Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, const Authority& asked, const CarriedCredentials& carried,
+                                  Time opened_at) {
+  if (const auto* handler = std::get_if<HandlerSource>(asked.source)) return ask_handler(driver, *handler);
+  const std::string& token = carried.bearer.value();
+  if (asked.check != nullptr) return ask_online(driver, *asked.check, token, opened_at);
+  return authenticate(driver, gate, token, opened_at);
+}
+
+Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked) {
   const std::vector<CredentialSource>& chain = gate.settings.credentials.chain;
+  const std::string* const token = carried.bearer ? &carried.bearer.value() : nullptr;
   Error doubt = Error::credential_unknown;
   std::size_t online_checks = 0;
   for (std::size_t i = 0; i < chain.size(); ++i) {
-    if (const auto* keys = std::get_if<ApiKeys>(&chain[i])) {
+    const CredentialSource& source = chain[i];
+    if (const auto* keys = std::get_if<ApiKeys>(&source)) {
       const auto sent = std::find_if(carried.api_keys.begin(), carried.api_keys.end(),
                                      [&](const auto& one) { return one.first == keys->header; });
       if (sent == carried.api_keys.end()) continue;
-      if (!sent->second) co_return sent->second.error();
+      if (!sent->second) return Refusal(sent->second.error());
       const KnownUser* known = find_api_key(*keys, sent->second.value());
-      if (known == nullptr) co_return Error::credential_unknown;
-      co_return admit_user(known->user);
+      if (known == nullptr) return Refusal(Error::credential_unknown);
+      return caller_of(known->user);
     }
-    if (const auto* handler = std::get_if<HandlerSource>(&chain[i])) {
+    if (std::holds_alternative<HandlerSource>(source)) {
       if (carried.studio) continue;
-      CallHandler call;
-      const HandlerResult answered = co_await driver.handled(std::move(call));
-      auto user = handler_user(answered, handler->identity_prefix);
-      if (!user) co_return user.error();
-      co_return admit_user(user.value());
+      asked.source = &source;
+      break;
     }
     OnlineCheck* check = nullptr;
-    if (std::holds_alternative<OnlineCheckSettings>(chain[i])) check = &gate.online_checks[online_checks++];
-    if (!carried.bearer) {
+    if (std::holds_alternative<OnlineCheckSettings>(source)) check = &gate.online_checks[online_checks++];
+    if (token == nullptr) {
       // A handler at the end may know other schemes.
       const bool handled = std::holds_alternative<HandlerSource>(chain.back());
       if (handled || carried.bearer.error() == Error::credential_missing) continue;
       break;
     }
-    const std::string& token = carried.bearer.value();
-    if (const auto* tokens = std::get_if<StaticTokens>(&chain[i])) {
-      const KnownUser* known = find_static_token(*tokens, token);
-      if (known != nullptr) co_return admit_user(known->user);
+    if (const auto* tokens = std::get_if<StaticTokens>(&source)) {
+      if (const KnownUser* known = find_static_token(*tokens, *token)) return caller_of(known->user);
       continue;
     }
     if (check != nullptr) {
-      if (!check->applies(token)) continue;
-      auto user = co_await ask(driver, *check, token, opened_at);
-      if (!user) co_return user.error();
-      co_return admit_user(user.value());
+      if (!check->applies(*token)) continue;
+      asked = {&source, check};
+      break;
     }
-    if (auto known = recall(gate, token, driver.now())) co_return admit(*std::move(known));
+    if (auto known = recall(gate, *token, now)) return *std::move(known);
     // The last one decides without being asked whether it applies: its own reason is the best there is.
     const bool last = std::none_of(chain.begin() + static_cast<std::ptrdiff_t>(i) + 1, chain.end(), takes_bearer);
     if (!last) {
-      if (const auto reason = not_of_an_issuer(gate, token)) {
+      if (const auto reason = not_of_an_issuer(gate, *token)) {
         doubt = *reason;
         continue;
       }
     }
-    auto caller = co_await authenticate(driver, gate, token, opened_at);
-    if (!caller) co_return caller.error();
-    co_return admit(std::move(caller).value());
+    asked.source = &source;
+    break;
   }
-  co_return Refusal{carried.bearer ? doubt : carried.bearer.error()};
+  return Refusal(token != nullptr ? doubt : carried.bearer.error());
 }
 
 }  // namespace postern

@@ -12,9 +12,19 @@
 
 namespace postern {
 
+// The source that applies, where it must ask somebody before it can say who is calling.
+struct Authority {
+  const CredentialSource* source = nullptr;  // nullptr: nobody is asked
+  OnlineCheck* check = nullptr;              // of the source, where it is one
+};
+
 // Refuses with what the source that applied says; where none did: credential_missing, the Authorization header's own fault,
-// why the token is no JWT of an issuer here, or credential_unknown. credential_revoked: the denylist names it.
-[[nodiscard]] Flow<Result<Caller, Refusal>> identify(FlowDriver& driver, GateState& gate, CarriedCredentials carried,
-                                                     Time opened_at);
+// why the token is no JWT of an issuer here, or credential_unknown. Where `asked` has a source afterwards, the result says
+// nothing: `ask` does. The denylist is not looked at.
+[[nodiscard]] Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked);
+
+// `carried` outlives the flow.
+[[nodiscard]] Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, const Authority& asked,
+                                                const CarriedCredentials& carried, Time opened_at);
 
 }  // namespace postern

@@ -123,8 +123,8 @@ json::Value Enforcement::shown_id(const char* name, const std::string& id) {
   return out;
 }
 
-Enforcement::Failure Enforcement::change_metadata(json::Value& body, const json::Value& changes) const {
-  if (!changes.is_object()) return handler_fault("it made `value.metadata` something else than an object");
+bool Enforcement::change_metadata(json::Value& body, const json::Value& changes) {
+  if (!changes.is_object()) return refuse(handler_fault("it made `value.metadata` something else than an object"));
   const json::Value* sent = body.find("metadata");
   json::Value metadata = sent != nullptr && sent->is_object() ? *sent : json::Value::object();
   for (const auto& [name, value] : changes.members()) {
@@ -141,77 +141,77 @@ Enforcement::Failure Enforcement::change_metadata(json::Value& body, const json:
   rules.assistants = route().resource == Resource::assistants;
   json::Value changed = json::Value::object();
   changed.set("metadata", metadata);
-  if (const auto wrong = check_body(changed, rules)) return handler_fault(wrong->details().text);
+  if (const auto wrong = check_body(changed, rules)) return refuse(handler_fault(wrong->details().text));
   body.set("metadata", std::move(metadata));
-  return std::nullopt;
+  return true;
 }
 
-Flow<Enforcement::Failure> Enforcement::consult(Decision& decision, std::string_view resource, std::string_view action,
-                                                json::Value value, json::Value* body) {
-  CallHandler call;
-  call.kind = CallHandler::Kind::on;
-  call.resource = resource;
-  call.action = action;
+Flow<bool> Enforcement::consult(Decision& decision, std::string_view resource, std::string_view action, const json::Value& value,
+                                json::Value* body) {
   json::Value user = user_json(user_, {});
   if (auto claims = json::parse(user_.claims_json); claims && user.find("claims") == nullptr) {
     user.set("claims", std::move(claims).value());
   }
+  CallHandler& call = driver_.stop_at<CallHandler>(Awaited::handled);
+  call.kind = CallHandler::Kind::on;
+  call.resource = resource;
+  call.action = action;
   call.user = json::write(user);
   call.value = json::write(value);
-  const HandlerResult result = co_await driver_.handled(std::move(call));
-  if (auto refusal = handler_refusal(result, Error::handler_denied)) co_return refusal;
+  co_return heed(decision, resource == "store", co_await driver_.handled(), body);
+}
 
-  const auto answer = json::parse(result.answer);
+bool Enforcement::heed(Decision& decision, bool of_store, const HandlerResult& said, json::Value* body) {
+  if (auto refusal = handler_refusal(said, Error::handler_denied)) return refuse(*std::move(refusal));
+  const auto answer = json::parse(said.answer);
   if (!answer || (!answer->is_boolean() && !answer->is_object())) {
-    co_return handler_fault("it is neither true nor false nor a filter");
+    return refuse(handler_fault("it is neither true nor false nor a filter"));
   }
-  if (answer->is_boolean() && !answer->as_boolean()) co_return Error::handler_denied;
+  if (answer->is_boolean() && !answer->as_boolean()) return refuse(Error::handler_denied);
   if (answer->is_object()) {
     auto filter = Filter::parse_resolved(answer.value());
     if (!filter) {
-      co_return Refusal{Error::handler_denied, "the filter that a handler returned cannot be kept: " + filter.error().what};
+      return refuse({Error::handler_denied, "the filter that a handler returned cannot be kept: " + filter.error().what});
     }
     decision.filter =
         decision.filter ? Filter::both(*std::move(decision.filter), std::move(filter).value()) : std::move(filter).value();
   }
-  if (result.changes.empty()) co_return std::nullopt;
-  const auto changes = json::parse(result.changes);
-  if (!changes || !changes->is_object()) co_return handler_fault("its changes are no object");
+  if (said.changes.empty()) return true;
+  const auto changes = json::parse(said.changes);
+  if (!changes || !changes->is_object()) return refuse(handler_fault("its changes are no object"));
   for (const auto& [name, changed] : changes->members()) {
-    if (name == "namespace" && resource == "store") {
+    if (name == "namespace" && of_store) {
       changed_namespace_ = changed;
     } else if (name != "metadata") {
-      co_return handler_fault("it changed " + printable_name(name) +
-                              " of `value`; only metadata may be, and namespace in the store");
-    } else if (body != nullptr) {
-      if (auto wrong = change_metadata(*body, changed)) co_return wrong;
+      return refuse(
+          handler_fault("it changed " + printable_name(name) + " of `value`; only metadata may be, and namespace in the store"));
+    } else if (body != nullptr && !change_metadata(*body, changed)) {
+      return false;
     }
   }
-  co_return std::nullopt;
+  return true;
 }
 
-Flow<Enforcement::Failure> Enforcement::consult(Decision& decision, Resource resource, Action action, json::Value value,
-                                                json::Value* body) {
-  return consult(decision, name(resource), name(action), std::move(value), body);
+Flow<bool> Enforcement::consult(Decision& decision, Resource resource, Action action, const json::Value& value,
+                                json::Value* body) {
+  return consult(decision, name(resource), name(action), value, body);
 }
 
 // The row's own action, and what else LangGraph's server asks on the same route.
-Flow<Enforcement::Failure> Enforcement::consult_row() {
+Flow<bool> Enforcement::consult_row() {
   const Route& row = route();
-  json::Value* target = takes_metadata() ? &body_ : nullptr;
-  if (auto failure = co_await consult(decision_, row.resource, row.action, shown(), target)) co_return failure;
-  if (row.treatment != Treatment::object || row.resource != Resource::threads || row.method == "PATCH") co_return std::nullopt;
+  json::Value value = shown();
+  if (!co_await consult(decision_, row.resource, row.action, value, takes_metadata() ? &body_ : nullptr)) co_return false;
+  if (row.treatment != Treatment::object || row.resource != Resource::threads || row.method == "PATCH") co_return true;
+  value = shown_id("thread_id", match_.thread_id);
   if (row.action == Action::update && match_.run_id.empty()) {
-    co_return co_await consult(decision_, Resource::threads, Action::read, shown_id("thread_id", match_.thread_id), nullptr);
+    co_return co_await consult(decision_, Resource::threads, Action::read, value, nullptr);
   }
-  if (row.path.ends_with("/runs")) {
-    json::Value value = shown_id("thread_id", match_.thread_id);
-    value.set("metadata", {});
-    const std::string* status = match_.parameter("status");
-    value.set("status", text_or_null(status == nullptr ? std::string_view{} : *status));
-    co_return co_await consult(decision_, Resource::threads, Action::search, std::move(value), nullptr);
-  }
-  co_return std::nullopt;
+  if (!row.path.ends_with("/runs")) co_return true;
+  value.set("metadata", {});
+  const std::string* status = match_.parameter("status");
+  value.set("status", text_or_null(status == nullptr ? std::string_view{} : *status));
+  co_return co_await consult(decision_, Resource::threads, Action::search, value, nullptr);
 }
 
 }  // namespace postern

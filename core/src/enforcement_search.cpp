@@ -4,7 +4,7 @@
 // client's own search. Any other is taken apart: $or into searches whose results are merged, $contains into a look through
 // pages. Both have bounds, beyond which the answer is 422: never a page that is short, or a count that is wrong.
 #include <algorithm>
-#include <unordered_set>
+#include <set>
 
 #include "enforcement.h"
 #include "reply.h"
@@ -23,7 +23,7 @@ constexpr std::size_t scanned_pages_max = 10;
 constexpr std::int64_t tie_slack = 16;
 
 struct ListRules {
-  std::string_view path;
+  const char* path;
   const char* id_key;
   bool has_ids;  // the search takes `ids`, so that a page's objects can be had afterwards
 };
@@ -72,8 +72,8 @@ bool contradicts(const json::Value& body, const std::vector<std::pair<std::strin
   return false;
 }
 
-Refusal too_far(std::string what) {
-  return Refusal{Error::search_not_enforceable, "the policy's filter cannot be kept this far into a search: " + std::move(what)};
+Refusal too_far(const char* what) {
+  return {Error::search_not_enforceable, std::string("the policy's filter cannot be kept this far into a search: ") + what};
 }
 
 }  // namespace
@@ -84,18 +84,17 @@ struct Enforcement::Listing {
   bool names_only = false;         // ids and metadata: the page's objects are still to be asked for
 };
 
-Flow<Outcome> Enforcement::search() {
+Flow<bool> Enforcement::search() {
   if (!filtered()) co_return forward();
   if (!decision_.filter->equalities().empty()) co_return co_await search_upstream();
 
   const std::int64_t limit = integer_member(body_, "limit", 10);
   const std::int64_t offset = integer_member(body_, "offset", 0);
-  if (limit < 1 || limit > page_max) co_return Reason{Error::field_malformed, "the field \"limit\" must be from 1 to 1000"};
-  if (offset + limit > page_max) co_return too_far("offset and limit together may be 1000 at most");
+  if (limit < 1 || limit > page_max) co_return refuse(Error::field_malformed, "the field \"limit\" must be from 1 to 1000");
+  if (offset + limit > page_max) co_return refuse(too_far("offset and limit together may be 1000 at most"));
 
-  auto gathered = co_await gather(static_cast<std::size_t>(offset + limit));
-  if (!gathered) co_return gathered.error();
-  Listing& listing = gathered.value();
+  Listing listing;
+  if (!co_await gather(static_cast<std::size_t>(offset + limit), listing)) co_return false;
   json::Value page = json::Value::array();
   for (std::size_t i = static_cast<std::size_t>(offset); i < listing.items.size(); ++i)
     page.push_back(std::move(listing.items[i]));
@@ -112,18 +111,16 @@ Flow<Outcome> Enforcement::search() {
     query.set("ids", std::move(ids));
     query.set("limit", json::Value::number(static_cast<std::int64_t>(page.items().size())));
     const auto added = select_also(query, {std::string(rules.id_key), "metadata"});
-    const IncomingResponse reply =
-        co_await ask("POST", std::string(rules.path), json::write(query), gate_.settings.limits.reply_bytes_max);
-    if (auto failure = unusable(reply)) co_return *failure;
-    const auto list = parse_reply(reply.body);
-    if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
+    const IncomingResponse& found = co_await ask("POST", rules.path, json::write(query), gate_.settings.limits.reply_bytes_max);
+    json::Value list;
+    if (!take_list(found, list)) co_return false;
     json::Value whole = json::Value::array();
     for (const json::Value& item : page.items()) {
       const std::string& id = item.find(rules.id_key)->as_string();
-      const auto& found = list->items();
+      const auto& objects = list.items();
       const auto object =
-          std::find_if(found.begin(), found.end(), [&](const json::Value& one) { return has_string(one, rules.id_key, id); });
-      if (object == found.end() || !decision_.filter->matches(metadata_of(*object))) continue;  // gone, or given away, just now
+          std::find_if(objects.begin(), objects.end(), [&](const json::Value& one) { return has_string(one, rules.id_key, id); });
+      if (object == objects.end() || !admits(metadata_of(*object))) continue;  // gone, or given away, just now
       json::Value kept = *object;
       for (const std::string& name : added) kept.remove(name);
       whole.push_back(std::move(kept));
@@ -131,34 +128,36 @@ Flow<Outcome> Enforcement::search() {
     page = std::move(whole);
   }
 
-  Respond reply = json_reply(200, page);
+  Respond& reply = driver_.end_with<Respond>();
+  reply = json_reply(200, page);
   // As both servers count: the offset that was reached, and one more where there is more.
   const std::int64_t reached = offset + static_cast<std::int64_t>(page.items().size());
   reply.headers.push_back({"x-pagination-total", std::to_string(reached + (listing.more ? 1 : 0))});
   if (listing.more) reply.headers.push_back({"x-pagination-next", std::to_string(reached)});
-  co_return std::move(reply);
+  co_return true;
 }
 
-Flow<Outcome> Enforcement::search_upstream() {
+Flow<bool> Enforcement::search_upstream() {
   require_metadata(body_, decision_.filter->equalities());
   const auto added = select_also(body_, {"metadata"});
-  IncomingResponse reply = co_await forward_inspected();
-  if (auto failure = unusable(reply)) co_return *failure;
+  IncomingResponse& reply = co_await forward_inspected();
+  if (!usable(reply)) co_return false;
   // About the client's own query; no object is in it.
-  if (reply.status >= 400) co_return pass_on(std::move(reply));
-  auto list = parse_reply(reply.body);
-  if (!list || !list->is_array()) co_return Error::upstream_failed;
-  auto& items = list->items();
+  if (reply.status >= 400) co_return pass(reply);
+  json::Value list;
+  if (!take_json(reply, list)) co_return false;
+  if (!list.is_array()) co_return refuse(Error::upstream_failed);
+  auto& items = list.items();
   const std::size_t size_before = items.size();
-  std::erase_if(items, [&](const json::Value& item) { return !decision_.filter->matches(metadata_of(item)); });
+  std::erase_if(items, [&](const json::Value& item) { return !admits(metadata_of(item)); });
   for (json::Value& item : items) {
     for (const std::string& name : added) item.remove(name);
   }
-  if (!added.empty() || items.size() != size_before) reply.body = json::write(list.value());
-  co_return pass_on(std::move(reply));
+  if (!added.empty() || items.size() != size_before) reply.body = json::write(list);
+  co_return pass(reply);
 }
 
-Flow<Outcome> Enforcement::count() {
+Flow<bool> Enforcement::count() {
   if (!filtered()) co_return forward();
   if (const auto equalities = decision_.filter->equalities(); !equalities.empty()) {
     require_metadata(body_, equalities);
@@ -167,17 +166,17 @@ Flow<Outcome> Enforcement::count() {
   json::Value select = json::Value::array();
   select.push_back(json::Value::string(list_rules(route().resource).id_key));
   body_.set("select", std::move(select));
-  auto gathered = co_await gather(scanned_pages_max * static_cast<std::size_t>(page_max));
-  if (!gathered) co_return gathered.error();
-  if (gathered->more) co_return too_far("there are too many objects to count");
-  co_return json_reply(200, json::Value::number(static_cast<std::int64_t>(gathered->items.size())));
+  Listing listing;
+  if (!co_await gather(scanned_pages_max * static_cast<std::size_t>(page_max), listing)) co_return false;
+  if (listing.more) co_return refuse(too_far("there are too many objects to count"));
+  driver_.end_with<Respond>() = json_reply(200, json::Value::number(static_cast<std::int64_t>(listing.items.size())));
+  co_return true;
 }
 
 // The first `wanted` objects that the filter lets through, in the order that was asked for.
-Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t wanted) {
+Flow<bool> Enforcement::gather(std::size_t wanted, Listing& listing) {
   const ListRules rules = list_rules(route().resource);
   const std::string id_key(rules.id_key);
-  const std::string path(rules.path);
   const std::size_t bytes_max = gate_.settings.limits.reply_bytes_max;
   json::Value query = body_;
   std::string sort_by(body_string("sort_by"));
@@ -190,8 +189,13 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
   const bool in_parts = !branches.empty() && std::all_of(branches.begin(), branches.end(),
                                                          [](const Filter& branch) { return !branch.equalities().empty(); });
   std::vector<std::string> added;
-  Listing listing;
-  std::unordered_set<std::string> seen;
+  std::set<std::string> seen;
+  // An object may come twice: from two parts, or as the last of a page and, when one is made meanwhile, the first of the next.
+  const auto keep = [&](json::Value& item) {
+    const json::Value* id = item.find(id_key);
+    if (id == nullptr || !admits(metadata_of(item))) return;
+    if (seen.insert(id->as_string()).second) listing.items.push_back(std::move(item));
+  };
 
   if (in_parts) {
     added = select_also(query, {id_key, "metadata", sort_by});
@@ -206,12 +210,11 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
       std::int64_t limit = tells_apart ? std::min(page_max, static_cast<std::int64_t>(wanted) + tie_slack) : page_max;
       for (;;) {
         part.set("limit", json::Value::number(limit));
-        const IncomingResponse reply = co_await ask("POST", path, json::write(part), bytes_max);
+        const IncomingResponse& reply = co_await ask("POST", rules.path, json::write(part), bytes_max);
         if (explaining_) break;
-        if (auto failure = unusable(reply)) co_return *failure;
-        auto list = parse_reply(reply.body);
-        if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
-        auto& items = list->items();
+        json::Value list;
+        if (!take_list(reply, list)) co_return false;
+        auto& items = list.items();
         const bool more = has_next_page(reply) || static_cast<std::int64_t>(items.size()) > limit;
         if (more && sort_by != id_key) {
           // The last ones may have companions with the same key on the next page.
@@ -219,16 +222,12 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
           while (!items.empty() && sort_key(items.back(), sort_by) == last) items.pop_back();
         }
         if (more && items.size() < wanted) {
-          if (limit == page_max) co_return too_far("more than 1000 objects match one part of it");
+          if (limit == page_max) co_return refuse(too_far("more than 1000 objects match one part of it"));
           limit = page_max;
           continue;
         }
         listing.more = listing.more || more;
-        for (json::Value& item : items) {
-          const json::Value* id = item.find(id_key);
-          if (id == nullptr || !decision_.filter->matches(metadata_of(item))) continue;
-          if (seen.insert(id->as_string()).second) listing.items.push_back(std::move(item));
-        }
+        for (json::Value& item : items) keep(item);
         break;
       }
     }
@@ -240,7 +239,7 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
     });
   } else {
     const Equalities necessary = decision_.filter->necessary();
-    if (contradicts(query, necessary)) co_return listing;
+    if (contradicts(query, necessary)) co_return true;
     if (!necessary.empty()) require_metadata(query, necessary);
     listing.names_only = rules.has_ids;
     if (rules.has_ids) {
@@ -254,20 +253,14 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
     }
     query.set("limit", json::Value::number(page_max));
     for (std::size_t page = 0;; ++page) {
-      if (page == scanned_pages_max) co_return too_far("more than 10000 objects would have to be looked through");
+      if (page == scanned_pages_max) co_return refuse(too_far("more than 10000 objects would have to be looked through"));
       query.set("offset", json::Value::number(static_cast<std::int64_t>(page) * page_max));
-      const IncomingResponse reply = co_await ask("POST", path, json::write(query), bytes_max);
+      const IncomingResponse& reply = co_await ask("POST", rules.path, json::write(query), bytes_max);
       if (explaining_) break;
-      if (auto failure = unusable(reply)) co_return *failure;
-      auto list = parse_reply(reply.body);
-      if (reply.status != 200 || !list || !list->is_array()) co_return Error::upstream_failed;
-      for (json::Value& item : list->items()) {
-        const json::Value* id = item.find(id_key);
-        if (id == nullptr || !decision_.filter->matches(metadata_of(item))) continue;
-        // An object made meanwhile moves the others on by one: the first of a page may be the last of the one before.
-        if (seen.insert(id->as_string()).second) listing.items.push_back(std::move(item));
-      }
-      if (listing.items.size() > wanted || static_cast<std::int64_t>(list->items().size()) < page_max) break;
+      json::Value list;
+      if (!take_list(reply, list)) co_return false;
+      for (json::Value& item : list.items()) keep(item);
+      if (listing.items.size() > wanted || static_cast<std::int64_t>(list.items().size()) < page_max) break;
     }
   }
   if (listing.items.size() > wanted) {
@@ -277,7 +270,7 @@ Flow<Result<Enforcement::Listing, Refusal>> Enforcement::gather(std::size_t want
   for (json::Value& item : listing.items) {
     for (const std::string& name : added) item.remove(name);
   }
-  co_return std::move(listing);
+  co_return true;
 }
 
 }  // namespace postern

@@ -25,9 +25,8 @@ bool is_label(std::string_view text) {
   });
 }
 
-Refusal bad_labels() {
-  return Refusal{Error::field_malformed, "a namespace is made of non-empty labels without '.', ':', '*' and control characters"};
-}
+constexpr Reason bad_labels{Error::field_malformed,
+                            "a namespace is made of non-empty labels without '.', ':', '*' and control characters"};
 
 // Labels of a body's list; nothing when one is none.
 std::optional<Labels> labels_of(const json::Value* list) {
@@ -74,25 +73,25 @@ std::int64_t integer_member(const json::Value& body, std::string_view name, std:
 
 // Asks the program's handler about a namespace, which it may allow, refuse or put another in the place of. What it allows holds
 // for the reply as well, label by label.
-Flow<Enforcement::Failure> Enforcement::consult_about(std::vector<std::string>& labels, json::Value value) {
-  if (auto failure = co_await consult(decision_, Resource::store, route().action, std::move(value), nullptr)) co_return failure;
+Flow<bool> Enforcement::consult_about(std::vector<std::string>& labels, const json::Value& value) {
+  if (!co_await consult(decision_, Resource::store, route().action, value, nullptr)) co_return false;
   if (filtered()) {
-    co_return Reason{Error::filter_not_enforceable,
-                     "the store is kept apart by `namespace`, not by a filter that a handler returns"};
+    co_return refuse(Error::filter_not_enforceable,
+                     "the store is kept apart by `namespace`, not by a filter that a handler returns");
   }
   if (changed_namespace_) {
     // A namespace that is none would be the whole store.
     auto changed = changed_namespace_->is_array() ? labels_of(&*changed_namespace_) : std::nullopt;
-    if (!changed) co_return handler_fault("it made `value.namespace` something else than a list of labels");
+    if (!changed) co_return refuse(handler_fault("it made `value.namespace` something else than a list of labels"));
     labels = *std::move(changed);
   }
   if (!decision_.namespace_rule) decision_.namespace_rule = NamespaceRule{NamespaceRule::Mode::require, labels};
-  co_return std::nullopt;
+  co_return true;
 }
 
-Flow<Outcome> Enforcement::store_item() {
+Flow<bool> Enforcement::store_item() {
   // The store has no metadata that a filter could look at.
-  if (filtered()) co_return Reason{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
+  if (filtered()) co_return refuse(Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter");
   const bool by_query = route().method == "GET";
   std::optional<Labels> labels;
   if (by_query) {
@@ -107,12 +106,12 @@ Flow<Outcome> Enforcement::store_item() {
       rest.remove_prefix(dot + 1);
     }
     labels = labels_of(&list);
-    if (match_.parameter("key") == nullptr) co_return Reason{Error::query_not_accepted, "the query parameter \"key\" is missing"};
+    if (match_.parameter("key") == nullptr) co_return refuse(Error::query_not_accepted, "the query parameter \"key\" is missing");
   } else {
     labels = labels_of(body_.find("namespace"));
-    if (body_string("key").empty()) co_return Reason{Error::field_malformed, "the field \"key\" is missing"};
+    if (body_string("key").empty()) co_return refuse(Error::field_malformed, "the field \"key\" is missing");
   }
-  if (!labels) co_return bad_labels();
+  if (!labels) co_return refuse(bad_labels);
 
   if (asks_handlers()) {
     json::Value value = json::Value::object();
@@ -120,7 +119,7 @@ Flow<Outcome> Enforcement::store_item() {
     const std::string* key = match_.parameter("key");
     value.set("key", json::Value::string(by_query && key != nullptr ? std::string_view(*key) : body_string("key")));
     if (const json::Value* item = body_.find("value")) value.set("value", *item);
-    if (auto failure = co_await consult_about(*labels, std::move(value))) co_return *failure;
+    if (!co_await consult_about(*labels, value)) co_return false;
   }
   std::size_t put_before = 0;
   if (decision_.namespace_rule) {
@@ -129,7 +128,7 @@ Flow<Outcome> Enforcement::store_item() {
       labels = joined(rule.labels, *labels);
       put_before = rule.labels.size();
     } else if (!starts_with(*labels, rule.labels)) {
-      co_return Error::namespace_denied;
+      co_return refuse(Error::namespace_denied);
     }
   }
   if (by_query) {
@@ -141,35 +140,34 @@ Flow<Outcome> Enforcement::store_item() {
   }
   if (!by_query || !decision_.namespace_rule) co_return forward();
 
-  IncomingResponse reply = co_await forward_inspected();
-  if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return pass_on(std::move(reply));
-  auto item = parse_reply(reply.body);
-  if (!item) co_return Error::upstream_failed;
-  if (item->is_null()) co_return pass_on(std::move(reply));  // there is none
-  const Labels stored = stored_labels(item->find("namespace"));
-  if (stored != *labels) co_return Reason{Error::object_unknown, "Item not found"};
+  IncomingResponse& reply = co_await forward_inspected();
+  if (!usable(reply)) co_return false;
+  if (reply.status != 200) co_return pass(reply);
+  json::Value item;
+  if (!take_json(reply, item)) co_return false;
+  if (item.is_null()) co_return pass(reply);  // there is none
+  const Labels stored = stored_labels(item.find("namespace"));
+  if (stored != *labels) co_return refuse(Error::object_unknown, "Item not found");
   if (put_before != 0) {
-    item->set("namespace", to_json(Labels(stored.begin() + static_cast<std::ptrdiff_t>(put_before), stored.end())));
-    reply.body = json::write(item.value());
+    item.set("namespace", to_json(Labels(stored.begin() + static_cast<std::ptrdiff_t>(put_before), stored.end())));
+    reply.body = json::write(item);
   }
-  co_return pass_on(std::move(reply));
+  co_return pass(reply);
 }
 
-Flow<Outcome> Enforcement::store_search() { co_return co_await store_list("namespace_prefix", "items"); }
+Flow<bool> Enforcement::store_search() { return store_list("namespace_prefix", "items"); }
 
-Flow<Outcome> Enforcement::store_namespaces() {
+Flow<bool> Enforcement::store_namespaces() {
   const auto suffix = labels_of(body_.find("suffix"));
-  if (!suffix) co_return bad_labels();
-  co_return co_await store_list("prefix", "namespaces");
+  return suffix ? store_list("prefix", "namespaces") : at_once(refuse(bad_labels));
 }
 
 // A list of items or of namespaces, under a prefix. Where the upstream's reply holds what is not under it, label by label,
 // the list is made of as many of its pages as it takes.
-Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_name) {
-  if (filtered()) co_return Reason{Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter"};
+Flow<bool> Enforcement::store_list(const char* prefix_name, const char* list_name) {
+  if (filtered()) co_return refuse(Error::filter_not_enforceable, "the store is kept apart by `namespace`, not by a filter");
   auto asked = labels_of(body_.find(prefix_name));
-  if (!asked) co_return bad_labels();
+  if (!asked) co_return refuse(bad_labels);
   if (asks_handlers()) {
     json::Value value = json::Value::object();
     const json::Value* sent = body_.find(prefix_name);
@@ -179,7 +177,7 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
       const json::Value* member = body_.find(field.name);
       value.set(field.name, member == nullptr ? json::Value{} : *member);
     }
-    if (auto failure = co_await consult_about(*asked, std::move(value))) co_return *failure;
+    if (!co_await consult_about(*asked, value)) co_return false;
   }
   if (!decision_.namespace_rule) co_return forward();
   const NamespaceRule& rule = *decision_.namespace_rule;
@@ -195,23 +193,24 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
     // Less than one's own part is asked for: one's own part it is, as a search shows one's own threads.
     prefix = rule.labels;
   } else if (!starts_with(prefix, rule.labels)) {
-    co_return Error::namespace_denied;
+    co_return refuse(Error::namespace_denied);
   }
   // The JS server takes an empty prefix of namespaces for a missing one.
   if (!prefix.empty() || body_.find(prefix_name) != nullptr) body_.set(prefix_name, to_json(prefix));
   has_body_ = true;
 
-  const bool items = list_name == "items";
+  const bool items = std::string_view(list_name) == "items";
   const std::int64_t limit = integer_member(body_, "limit", items ? 10 : 100);
   const std::int64_t offset = integer_member(body_, "offset", 0);
   const auto labels_in = [&](const json::Value& one) { return stored_labels(items ? one.find("namespace") : &one); };
 
-  IncomingResponse reply = co_await forward_inspected();
-  if (auto failure = unusable(reply)) co_return *failure;
-  if (reply.status != 200) co_return pass_on(std::move(reply));
-  auto answer = parse_reply(reply.body);
-  json::Value* list = answer ? answer->find(list_name) : nullptr;
-  if (list == nullptr || !list->is_array()) co_return Error::upstream_failed;
+  IncomingResponse& reply = co_await forward_inspected();
+  if (!usable(reply)) co_return false;
+  if (reply.status != 200) co_return pass(reply);
+  json::Value answer;
+  if (!take_json(reply, answer)) co_return false;
+  json::Value* list = answer.find(list_name);
+  if (list == nullptr || !list->is_array()) co_return refuse(Error::upstream_failed);
   const std::size_t received = list->items().size();
   std::erase_if(list->items(), [&](const json::Value& one) { return !starts_with(labels_in(one), prefix); });
 
@@ -223,14 +222,14 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
     query.set("limit", json::Value::number(page_max));
     for (int page = 0;; ++page) {
       if (page == scanned_pages_max) {
-        co_return Reason{Error::search_not_enforceable, "more than 10000 of the store's entries would have to be looked through"};
+        co_return refuse(Error::search_not_enforceable, "more than 10000 of the store's entries would have to be looked through");
       }
       query.set("offset", json::Value::number(page * page_max));
-      const IncomingResponse more = co_await ask("POST", match_.path, json::write(query), gate_.settings.limits.reply_bytes_max);
-      if (auto failure = unusable(more)) co_return *failure;
-      const auto parsed = parse_reply(more.body);
-      const json::Value* entries = parsed ? parsed->find(list_name) : nullptr;
-      if (more.status != 200 || entries == nullptr) co_return Error::upstream_failed;
+      const IncomingResponse& more = co_await ask("POST", match_.path, json::write(query), gate_.settings.limits.reply_bytes_max);
+      json::Value found;
+      if (!take_answer(more, found)) co_return false;
+      const json::Value* entries = found.find(list_name);
+      if (entries == nullptr) co_return refuse(Error::upstream_failed);
       for (const json::Value& one : entries->items()) {
         if (starts_with(labels_in(one), prefix)) own.push_back(one);
       }
@@ -251,8 +250,8 @@ Flow<Outcome> Enforcement::store_list(std::string prefix_name, std::string list_
       }
     }
   }
-  reply.body = json::write(answer.value());
-  co_return pass_on(std::move(reply));
+  reply.body = json::write(answer);
+  co_return pass(reply);
 }
 
 }  // namespace postern

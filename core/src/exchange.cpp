@@ -57,27 +57,24 @@ class ExchangeState final : public Exchange {
   [[nodiscard]] json::Value explanation() const;
 
  private:
-  // How it ends: a passed Forward, a reply, or the user.
-  using Ending = std::variant<Forward, Respond, Authenticated>;
-
-  [[nodiscard]] Flow<Ending> run();
+  [[nodiscard]] Flow<bool> run();
+  bool refuse(const Refusal& refusal);
   [[nodiscard]] std::optional<Respond> preflight(const RequestHead& head) const;
   // While the body came in, which the client may draw out, the host may have read a list that names the caller.
   [[nodiscard]] bool denied_since() const { return gate_.denylist_given && gate_.is_denied(caller_.user->credential); }
-  Step step(StepAction&& action);
-  Step finish(Respond response);
+  [[nodiscard]] bool expects(Awaited awaited, std::uint64_t step_id);
+  Step step();
 
   GateState& gate_;
   const Purpose purpose_;
   const Time opened_at_;
   FlowDriver driver_;
-  std::optional<Flow<Ending>> flow_;
+  std::optional<Flow<bool>> flow_;
   bool over_ = false;
   std::uint64_t awaited_step_ = 0;
   std::optional<Error> fault_;  // the host's
   bool explaining_ = false;
 
-  std::optional<Refusal> refusal_;        // known from the head
   std::optional<Refusal> route_refusal_;  // waits until the caller is known to be somebody
   std::optional<Respond> at_once_;        // a preflight or the metadata: for whoever asks
   std::string allowed_origin_;            // the page's, when the configuration lists it
@@ -157,111 +154,114 @@ std::optional<Respond> ExchangeState::preflight(const RequestHead& head) const {
   return out;
 }
 
-// The whole of a request, top to bottom.
-Flow<ExchangeState::Ending> ExchangeState::run() {
-  if (at_once_) co_return std::move(*at_once_);
-  if (refusal_) co_return refusal_reply(*refusal_);
+// The whole of a request, top to bottom. At its end the driver has the last step: a passed Forward, a reply, or the user.
+Flow<bool> ExchangeState::run() {
+  if (at_once_) {
+    driver_.end_with<Respond>() = std::move(*at_once_);
+    co_return true;
+  }
   if (host_user_) {
     caller_.user = std::make_shared<const User>(*host_user_);
   } else if (!anonymous_) {
-    auto caller = co_await identify(driver_, gate_, std::move(credentials_), opened_at_);
-    if (!caller) co_return refusal_reply(caller.error());
+    Authority asked;
+    Result<Caller, Refusal> caller = identify(gate_, credentials_, driver_.now(), asked);
+    if (asked.source != nullptr) caller = co_await ask(driver_, gate_, asked, credentials_, opened_at_);
+    if (!caller) co_return refuse(caller.error());
+    if (gate_.is_denied(caller->user->credential)) co_return refuse(Error::credential_revoked);
     caller_ = std::move(caller).value();
   }
-  if (purpose_ == Purpose::authenticate) co_return Authenticated{caller_.user, caller_.cache_slot, caller_.cache_serial};
-  if (route_refusal_) co_return refusal_reply(*route_refusal_);
-  enforcement_.emplace(driver_, gate_, *caller_.user, *match_, std::move(kept_headers_), body_encoded_);
-  if (explaining_) enforcement_->explain_only();
-  auto outcome = co_await enforcement_->run();
-  if (!outcome) co_return refusal_reply(outcome.error());
-  if (auto* forward = std::get_if<Forward>(&outcome.value())) {
-    if (gate_.denylist_given) forward->credential = write_names(caller_.user->credential);
-    co_return std::move(*forward);
+  if (purpose_ == Purpose::authenticate) {
+    driver_.end_with<Authenticated>() = {caller_.user, caller_.cache_slot, caller_.cache_serial};
+    co_return true;
   }
-  co_return std::move(std::get<Respond>(outcome.value()));
-}
+  if (route_refusal_) co_return refuse(*route_refusal_);
 
-Step ExchangeState::step(StepAction&& action) {
-  awaited_step_ = gate_.next_step_id();
-  if (auto* forward = std::get_if<Forward>(&action)) forward->drop_reply_headers = dropped_reply_headers();
-  if (auto* respond = std::get_if<Respond>(&action); respond != nullptr && respond->error && gate_.settings.resource) {
-    add_metadata_url(*gate_.settings.resource, *respond);
-  }
-  if (!allowed_origin_.empty()) {
-    std::string exposed(exposed_headers);
-    for (const std::string& name : gate_.settings.cors.exposed_headers) exposed += ", " + name;
-    std::vector<Header> headers = {{"access-control-allow-origin", allowed_origin_},
-                                   {"access-control-expose-headers", std::move(exposed)}};
-    if (allowed_origin_ != "*" && !at_once_) headers.push_back({"vary", "origin"});
-    if (auto* forward = std::get_if<Forward>(&action)) forward->add_reply_headers = std::move(headers);
-    if (auto* respond = std::get_if<Respond>(&action)) {
-      for (Header& header : headers) respond->headers.push_back(std::move(header));
+  Enforcement& enforcement =
+      enforcement_.emplace(driver_, gate_, *caller_.user, *match_, std::move(kept_headers_), body_encoded_);
+  if (explaining_) enforcement.explain_only();
+  if (!enforcement.decide_row()) co_return refuse(enforcement.refusal());
+  if (enforcement.reads_body()) {
+    if (body_encoded_) co_return refuse(Error::body_encoding_unsupported);
+    if (!enforcement.take_body(co_await driver_.body(gate_.settings.limits.body_bytes_max))) {
+      co_return refuse(enforcement.refusal());
     }
   }
-  return Step{awaited_step_, std::move(action)};
+  if (enforcement.consults_row()) {
+    if (!co_await enforcement.consult_row()) co_return refuse(enforcement.refusal());
+  }
+  if (!co_await enforcement.treat()) co_return refuse(enforcement.refusal());
+  co_return true;
 }
 
-Step ExchangeState::finish(Respond response) {
-  over_ = true;
-  return step(std::move(response));
+bool ExchangeState::refuse(const Refusal& refusal) {
+  driver_.end_with<Respond>() = refusal_reply(refusal);
+  return false;
 }
 
 Step ExchangeState::next(Time now) {
-  if (over_) return finish(refusal_reply({Error::step_mismatch}));
-  if (fault_) return finish(refusal_reply({*fault_}));
-  // The host asks on without having given what it was asked for.
-  if (driver_.awaited() != Awaited::nothing) return finish(refusal_reply({Error::step_mismatch}));
+  // The host asks on at the end, or without having given what it was asked for.
+  if (over_ || (!fault_ && driver_.awaited() != Awaited::nothing)) fault_ = Error::step_mismatch;
+  if (fault_) {
+    over_ = true;
+    refuse(*fault_);
+    return step();
+  }
   if (!flow_) {
     flow_.emplace(run());
     flow_->start(driver_);
   }
   driver_.set_now(now);
-  if (driver_.run()) {
-    StepAction& action = driver_.action();
-    if (std::holds_alternative<Forward>(action) && denied_since()) return finish(refusal_reply({Error::credential_revoked}));
-    return step(std::move(action));
+  over_ = !driver_.run();
+  if (std::holds_alternative<Forward>(driver_.action()) && denied_since()) {
+    over_ = true;
+    refuse(Error::credential_revoked);
   }
-  over_ = true;
-  Ending& ending = flow_->result();
-  if (auto* forward = std::get_if<Forward>(&ending)) {
-    if (denied_since()) return finish(refusal_reply({Error::credential_revoked}));
-    return step(std::move(*forward));
+  return step();
+}
+
+// The driver's, as the host gets it.
+Step ExchangeState::step() {
+  Step out{gate_.next_step_id(), std::move(driver_.action())};
+  awaited_step_ = out.step_id;
+  auto* const forward = std::get_if<Forward>(&out.action);
+  auto* const respond = std::get_if<Respond>(&out.action);
+  if (forward != nullptr) {
+    forward->drop_reply_headers = dropped_reply_headers();
+    if (over_ && gate_.denylist_given) forward->credential = write_names(caller_.user->credential);
   }
-  if (auto* respond = std::get_if<Respond>(&ending)) return step(std::move(*respond));
-  return step(std::move(std::get<Authenticated>(ending)));
+  if (respond != nullptr && respond->error && gate_.settings.resource) add_metadata_url(*gate_.settings.resource, *respond);
+  if (allowed_origin_.empty() || (forward == nullptr && respond == nullptr)) return out;
+
+  std::string exposed(exposed_headers);
+  for (const std::string& name : gate_.settings.cors.exposed_headers) exposed += ", " + name;
+  std::vector<Header>& headers = forward != nullptr ? forward->add_reply_headers : respond->headers;
+  headers.push_back({"access-control-allow-origin", allowed_origin_});
+  headers.push_back({"access-control-expose-headers", std::move(exposed)});
+  if (allowed_origin_ != "*" && !at_once_) headers.push_back({"vary", "origin"});
+  return out;
+}
+
+bool ExchangeState::expects(Awaited awaited, std::uint64_t step_id) {
+  const bool expected = driver_.awaited() == awaited && step_id == awaited_step_;
+  if (!expected) fault_ = Error::step_mismatch;
+  return expected;
 }
 
 void ExchangeState::give(std::uint64_t step_id, BodyResult body, Time) {
-  if (driver_.awaited() != Awaited::body || step_id != awaited_step_) {
-    fault_ = Error::step_mismatch;
-    return;
-  }
-  driver_.give(std::move(body));
+  if (expects(Awaited::body, step_id)) driver_.give(std::move(body));
 }
 
 void ExchangeState::give(std::uint64_t step_id, IncomingResponse reply, Time) {
-  if (driver_.awaited() != Awaited::reply || step_id != awaited_step_) {
-    fault_ = Error::step_mismatch;
-    return;
-  }
-  driver_.give(std::move(reply));
+  if (expects(Awaited::reply, step_id)) driver_.give(std::move(reply));
 }
 
 void ExchangeState::give(std::uint64_t step_id, HandlerResult result, Time) {
-  if (driver_.awaited() != Awaited::handled || step_id != awaited_step_) {
-    fault_ = Error::step_mismatch;
-    return;
-  }
-  driver_.give(std::move(result));
+  if (expects(Awaited::handled, step_id)) driver_.give(std::move(result));
 }
 
 #ifdef POSTERN_WASM
 void ExchangeState::give(std::uint64_t step_id, SignatureVerdict verdict, Time) {
-  if (driver_.awaited() != Awaited::verdict || step_id != awaited_step_) {
-    fault_ = Error::step_mismatch;
-    return;
-  }
-  driver_.give(verdict);
+  if (expects(Awaited::verdict, step_id)) driver_.give(verdict);
 }
 #endif
 

@@ -1,8 +1,10 @@
 // A request's way through the gate, written top to bottom: coroutines that stop where the host must do something.
 //
 // A Flow runs until it needs a step carried out. The step then goes to the host, its result comes back, and the flow goes on
-// after the co_await. Nothing runs in parallel and nothing is resumed from inside another flow: the driver keeps a stack of
+// after the co_await. Nothing runs in parallel and nothing is resumed from inside another flow: the driver keeps a chain of
 // flows and resumes the innermost, so depth costs no machine stack and WebAssembly needs no tail calls.
+//
+// What never stops is a plain function: a flow costs a frame on the heap, and code to make, resume and destroy it.
 #pragma once
 
 #include <coroutine>
@@ -12,7 +14,6 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "postern/step.h"
 
@@ -32,80 +33,93 @@ enum class Awaited : std::uint8_t {
 
 class FlowDriver;
 
-// A step to stop at: co_await gives what the host gave for it. (No aggregates here: GCC 12 destroys a braced temporary of a
-// co_await twice.)
+// What co_await gives for a step: a reference to what the host gave, which holds until the next question. Does not stop where
+// there is no step to carry out (explain).
 template <typename T>
-class StepResult {
+class [[nodiscard]] StepResult {
  public:
-  StepResult(FlowDriver* driver, StepAction action, Awaited awaited)
-      : driver_(driver), action_(std::move(action)), awaited_(awaited) {}
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<>);
-  T await_resume();
+  StepResult(const FlowDriver& driver, T& result) : driver_(driver), result_(result) {}
+  [[nodiscard]] bool await_ready() const noexcept;
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  T& await_resume() const noexcept { return result_; }
 
  private:
-  FlowDriver* driver_;
-  StepAction action_;
-  Awaited awaited_;
+  const FlowDriver& driver_;
+  T& result_;
 };
 
-// One exchange's flows, and the step at which they stopped.
+// A flow that was started, and the one that waits for it.
+struct RunningFlow {
+  std::coroutine_handle<> handle;
+  RunningFlow* outer = nullptr;
+};
+
+// One exchange's flows, the step at which they stopped, and what was given for it.
 class FlowDriver {
  public:
-  FlowDriver() { stack_.reserve(8); }  // as deep as flows go, nearly always
-
-  // Runs the innermost flow until it stops at a step (true: take_action has it) or all of them are done (false).
+  // Runs the innermost flow until it stops at a step (true) or all of them are done (false).
   bool run() {
-    action_.reset();
-    while (!stack_.empty()) {
-      const std::coroutine_handle<> innermost = stack_.back();
-      innermost.resume();
-      if (action_) return true;
+    stopped_ = false;
+    while (innermost_ != nullptr) {
+      const RunningFlow* const running = innermost_;
+      running->handle.resume();
+      if (stopped_) return true;
       // It either ended or has put another flow on top.
-      if (stack_.back() == innermost) stack_.pop_back();
+      if (innermost_ == running) innermost_ = running->outer;
     }
     return false;
   }
-  void push(std::coroutine_handle<> flow) { stack_.push_back(flow); }
+  void push(RunningFlow& flow) {
+    flow.outer = innermost_;
+    innermost_ = &flow;
+  }
 
-  // The steps a flow may stop at.
+  // The step to carry out: the one at which the flows stopped, or the exchange's last. Whoever takes it moves it away.
+  [[nodiscard]] StepAction& action() { return action_; }
+  [[nodiscard]] bool stopped() const { return stopped_; }
+  // The exchange's last step, to be filled in.
+  template <typename Kind>
+  [[nodiscard]] Kind& end_with() {
+    return action_.template emplace<Kind>();
+  }
+  // A step to stop at, to be filled in before its result is awaited.
+  template <typename Kind>
+  [[nodiscard]] Kind& stop_at(Awaited awaited) {
+    stopped_ = true;
+    awaited_ = awaited;
+    return action_.template emplace<Kind>();
+  }
+
+  // What was given for the last step; nothing before. To be had once it is made with stop_at.
+  [[nodiscard]] StepResult<IncomingResponse> reply() {
+    reply_ = IncomingResponse{};
+    return {*this, reply_};
+  }
   [[nodiscard]] StepResult<BodyResult> body(std::size_t bytes_max) {
-    return StepResult<BodyResult>(this, ReadBody{bytes_max}, Awaited::body);
+    stop_at<ReadBody>(Awaited::body).bytes_max = bytes_max;
+    return {*this, body_};
   }
-  [[nodiscard]] StepResult<IncomingResponse> inspected(Forward forward) {
-    return StepResult<IncomingResponse>(this, std::move(forward), Awaited::reply);
-  }
-  [[nodiscard]] StepResult<IncomingResponse> object(Fetch fetch) {
-    return StepResult<IncomingResponse>(this, std::move(fetch), Awaited::object);
-  }
-  [[nodiscard]] StepResult<HandlerResult> handled(CallHandler call) {
-    return StepResult<HandlerResult>(this, std::move(call), Awaited::handled);
+  [[nodiscard]] StepResult<HandlerResult> handled() {
+    handled_ = HandlerResult{};
+    return {*this, handled_};
   }
   // A Fetch or Wait of the gate's own, in the answer of a cache that has nothing better: the flow goes on when the host asks
   // again, and looks for itself.
   template <typename Answer>
-  [[nodiscard]] StepResult<std::monostate> until_asked_again(Answer answer) {
-    StepAction action;
+  [[nodiscard]] StepResult<StepAction> until_asked_again(Answer& answer) {
     if (auto* fetch = std::get_if<Fetch>(&answer)) {
-      action = std::move(*fetch);
+      stop_at<Fetch>(Awaited::nothing) = std::move(*fetch);
     } else {
-      action = std::get<Wait>(answer);
+      stop_at<Wait>(Awaited::nothing) = std::get<Wait>(answer);
     }
-    return StepResult<std::monostate>(this, std::move(action), Awaited::nothing);
+    return {*this, action_};
   }
-
 #ifdef POSTERN_WASM
-  [[nodiscard]] StepResult<SignatureVerdict> verdict_on(VerifySignature question) {
-    return StepResult<SignatureVerdict>(this, std::move(question), Awaited::verdict);
+  [[nodiscard]] StepResult<SignatureVerdict> verdict() {
+    verdict_ = SignatureVerdict::unable;
+    return {*this, verdict_};
   }
 #endif
-
-  void stop_at(StepAction&& action, Awaited awaited) {
-    action_.emplace(std::move(action));
-    awaited_ = awaited;
-  }
-  // Where the step stands until `run` is called again; whoever takes it moves it away.
-  [[nodiscard]] StepAction& action() { return *action_; }
 
   // The time at which the host asked; a flow that was stopped for long reads the new one.
   [[nodiscard]] Time now() const { return now_; }
@@ -129,20 +143,15 @@ class FlowDriver {
     awaited_ = Awaited::nothing;
     verdict_ = verdict;
   }
-  // Used once: what is asked about next has no verdict yet.
-  [[nodiscard]] SignatureVerdict take_verdict() { return std::exchange(verdict_, SignatureVerdict::unable); }
 #endif
-  // Used once: the next function has answered nothing yet.
-  [[nodiscard]] HandlerResult take_handled() { return std::exchange(handled_, HandlerResult{}); }
-  [[nodiscard]] IncomingResponse take_reply() { return std::move(reply_); }
-  [[nodiscard]] BodyResult take_body() { return std::move(body_); }
 
   std::uint64_t object_fetch_id = 0;  // the last of this exchange's own (GateState::begin_fetch); 0: none yet
 
  private:
-  std::vector<std::coroutine_handle<>> stack_;
-  std::optional<StepAction> action_;
+  RunningFlow* innermost_ = nullptr;
+  bool stopped_ = false;
   Awaited awaited_ = Awaited::nothing;
+  StepAction action_;
   Time now_;
   IncomingResponse reply_;
   BodyResult body_;
@@ -153,27 +162,11 @@ class FlowDriver {
 };
 
 template <typename T>
-void StepResult<T>::await_suspend(std::coroutine_handle<>) {
-  driver_->stop_at(std::move(action_), awaited_);
-}
-template <typename T>
-T StepResult<T>::await_resume() {
-  if constexpr (std::is_same_v<T, IncomingResponse>) {
-    return driver_->take_reply();
-  } else if constexpr (std::is_same_v<T, BodyResult>) {
-    return driver_->take_body();
-  } else if constexpr (std::is_same_v<T, HandlerResult>) {
-    return driver_->take_handled();
-#ifdef POSTERN_WASM
-  } else if constexpr (std::is_same_v<T, SignatureVerdict>) {
-    return driver_->take_verdict();
-#endif
-  } else {
-    return T{};
-  }
+bool StepResult<T>::await_ready() const noexcept {
+  return !driver_.stopped();
 }
 
-// A coroutine that gives a T. Does nothing until it is awaited (or pushed on the driver).
+// A coroutine that gives a T. Does nothing until it is awaited (or started).
 template <typename T>
 class [[nodiscard]] Flow {
  public:
@@ -182,14 +175,14 @@ class [[nodiscard]] Flow {
 
   struct promise_type {
     FlowDriver* driver = nullptr;
+    RunningFlow running;
     std::optional<T> value;
 
     Flow get_return_object() { return Flow(Handle::from_promise(*this)); }
     std::suspend_always initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
-    // A call of its own, with what stands behind co_return as it is: there are hundreds of those.
     template <typename U = T>
-    [[gnu::noinline]] void return_value(U&& result) {
+    void return_value(U&& result) {
       value.emplace(std::forward<U>(result));
     }
     void unhandled_exception() { std::abort(); }  // the core is built without exceptions
@@ -211,8 +204,8 @@ class [[nodiscard]] Flow {
       return Inner<U>(std::move(flow), driver);
     }
     template <typename U>
-    StepResult<U>&& await_transform(StepResult<U>&& step) {
-      return std::move(step);
+    StepResult<U> await_transform(StepResult<U> step) {
+      return step;
     }
   };
 
@@ -224,8 +217,10 @@ class [[nodiscard]] Flow {
   }
 
   void start(FlowDriver& driver) {
-    handle_.promise().driver = &driver;
-    driver.push(handle_);
+    promise_type& promise = handle_.promise();
+    promise.driver = &driver;
+    promise.running.handle = handle_;
+    driver.push(promise.running);
   }
   [[nodiscard]] T& result() { return *handle_.promise().value; }
 
