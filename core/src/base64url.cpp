@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace postern::base64url {
 
@@ -26,6 +27,39 @@ std::uint32_t value_of(char c) { return values[static_cast<unsigned char>(c)]; }
 // Every value is under 64, so a refused character shows in the bits above.
 constexpr std::uint32_t refused_bits = 0xC0;
 
+constexpr std::size_t block_characters = 16;
+constexpr std::size_t block_bytes = 12;
+
+// Sixteen characters to twelve bytes, and one more byte that is overwritten: whether all are of the alphabet. Every token in
+// every request goes through here; a table, a character at a time, takes twice as long.
+bool decode_block(const char* text, char* out) {
+  using Bytes __attribute__((vector_size(16))) = std::uint8_t;
+  using Pairs __attribute__((vector_size(16))) = std::uint16_t;
+  using Quads __attribute__((vector_size(16))) = std::uint32_t;
+  Bytes c;
+  std::memcpy(&c, text, sizeof(c));
+  const auto mask = [](auto comparison) { return reinterpret_cast<Bytes>(comparison); };
+  const Bytes upper = mask(c - std::uint8_t{'A'} < 26);
+  const Bytes lower = mask(c - std::uint8_t{'a'} < 26);
+  const Bytes digit = mask(c - std::uint8_t{'0'} < 10);
+  const Bytes minus = mask(c == '-');
+  const Bytes under = mask(c == '_');
+  const Bytes value = ((c - std::uint8_t{'A'}) & upper) | ((c - std::uint8_t{'a' - 26}) & lower) |
+                      ((c + std::uint8_t{52 - '0'}) & digit) | (minus & 62) | (under & 63);
+  // Six bits each, the first of four the highest: two and two, then four.
+  const auto pairs = reinterpret_cast<Pairs>(value);
+  const auto quads = reinterpret_cast<Quads>((pairs << 6 | pairs >> 8) & 0xFFF);
+  const Quads joined = quads << 20 | quads >> 16 << 8;
+  for (int i = 0; i < 4; ++i) {
+    const std::uint32_t bytes = __builtin_bswap32(joined[i]);
+    std::memcpy(out + 3 * i, &bytes, sizeof(bytes));
+  }
+  std::array<std::uint64_t, 2> good;
+  const Bytes known = upper | lower | digit | minus | under;
+  std::memcpy(good.data(), &known, sizeof(good));
+  return (good[0] & good[1]) == ~std::uint64_t{0};
+}
+
 }  // namespace
 
 bool decode_into(std::string_view text, std::string& out) {
@@ -36,8 +70,12 @@ bool decode_into(std::string_view text, std::string& out) {
   out.resize(whole / 4 * 3 + (tail == 0 ? 0 : tail - 1));
 
   std::size_t to = 0;
+  std::size_t from = 0;
   std::uint32_t seen = 0;
-  for (std::size_t from = 0; from < whole; from += 4) {
+  for (; from + block_characters <= whole && to + block_bytes < out.size(); from += block_characters, to += block_bytes) {
+    if (!decode_block(text.data() + from, out.data() + to)) seen = refused;
+  }
+  for (; from < whole; from += 4) {
     const std::uint32_t a = value_of(text[from]);
     const std::uint32_t b = value_of(text[from + 1]);
     const std::uint32_t c = value_of(text[from + 2]);

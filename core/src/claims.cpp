@@ -38,27 +38,27 @@ std::optional<Error> check_type(const VerifiedJws& jws, const ClaimRules& rules)
   return std::nullopt;
 }
 
-std::optional<Error> check_issuer(const json::Value& claims, const ClaimRules& rules) {
-  const json::Value* issuer = claims.find("iss");
-  if (issuer == nullptr) return Error::claim_missing;
-  if (!issuer->is_string()) return Error::claim_malformed;
-  if (rules.issuer.empty() || issuer->as_string() != rules.issuer) return Error::issuer_mismatch;
+std::optional<Error> check_issuer(const json::Element& claims, const ClaimRules& rules) {
+  const json::Element issuer = claims.find("iss");
+  if (!issuer) return Error::claim_missing;
+  if (!issuer.is_string()) return Error::claim_malformed;
+  if (rules.issuer.empty() || issuer.as_string() != rules.issuer) return Error::issuer_mismatch;
   return std::nullopt;
 }
 
 // RFC 7519 4.1.3: a string or a list of strings. Compared whole: no prefix, no substring (CVE-2020-26160).
-std::optional<Error> check_audience(const json::Value& claims, const ClaimRules& rules) {
-  const json::Value* audience = claims.find("aud");
-  if (rules.audience_absent) return audience == nullptr ? std::nullopt : std::optional(Error::audience_mismatch);
-  if (audience == nullptr) return rules.any_audience ? std::nullopt : std::optional(Error::claim_missing);
-  const auto listed = [&](const json::Value& one) {
+std::optional<Error> check_audience(const json::Element& claims, const ClaimRules& rules) {
+  const json::Element audience = claims.find("aud");
+  if (rules.audience_absent) return !audience ? std::nullopt : std::optional(Error::audience_mismatch);
+  if (!audience) return rules.any_audience ? std::nullopt : std::optional(Error::claim_missing);
+  const auto listed = [&](const json::Element& one) {
     return std::find(rules.audiences.begin(), rules.audiences.end(), one.as_string()) != rules.audiences.end();
   };
   bool match = false;
-  if (audience->is_string()) {
-    match = listed(*audience);
-  } else if (audience->is_array()) {
-    for (const json::Value& item : audience->items()) {
+  if (audience.is_string()) {
+    match = listed(audience);
+  } else if (audience.is_array()) {
+    for (json::Element item = audience.first(); item; item = item.next_of(audience)) {
       if (!item.is_string()) return Error::claim_malformed;
       match = match || listed(item);
     }
@@ -72,18 +72,18 @@ std::optional<Error> check_audience(const json::Value& claims, const ClaimRules&
 std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time now) {
   const std::int64_t leeway_seconds = std::clamp<std::int64_t>(rules.leeway_seconds, 0, leeway_seconds_max);
 
-  const json::Value* exp = claims.object.find("exp");
-  if (exp == nullptr) return Error::claim_missing;
-  const auto expires = numeric_date(*exp, json::Rounding::down);
+  const json::Element exp = claims.object.root().find("exp");
+  if (!exp) return Error::claim_missing;
+  const auto expires = numeric_date(exp, json::Rounding::down);
   if (!expires) return Error::claim_malformed;
   claims.usable_until = expires->plus_seconds(leeway_seconds);
   if (now >= claims.usable_until) return Error::token_expired;
 
   // The same rule for both: a moment that must not lie ahead.
   const auto check_past = [&](std::string_view name, Error ahead) -> std::optional<Error> {
-    const json::Value* claim = claims.object.find(name);
-    if (claim == nullptr) return std::nullopt;
-    const auto from = numeric_date(*claim, json::Rounding::up);
+    const json::Element claim = claims.object.root().find(name);
+    if (!claim) return std::nullopt;
+    const auto from = numeric_date(claim, json::Rounding::up);
     if (!from) return Error::claim_malformed;
     const Time usable_from = from->plus_seconds(-leeway_seconds);
     if (now < usable_from) return ahead;
@@ -95,8 +95,8 @@ std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time n
 }
 
 // What an issuer signs beside access tokens, told by the claims that only those have.
-std::optional<Error> check_kind(const VerifiedJws& jws, const json::Value& claims, const ClaimRules& rules) {
-  const auto has = [&](std::string_view name) { return claims.find(name) != nullptr; };
+std::optional<Error> check_kind(const VerifiedJws& jws, const json::Element& claims, const ClaimRules& rules) {
+  const auto has = [&](std::string_view name) { return static_cast<bool>(claims.find(name)); };
   // A security event or logout token (RFC 8417 2.2, OpenID Connect Back-Channel Logout 2.4).
   if (has("events")) return Error::token_kind_not_allowed;
   // A DPoP proof (RFC 9449 4.2).
@@ -114,24 +114,24 @@ std::optional<Error> check_kind(const VerifiedJws& jws, const json::Value& claim
   return std::nullopt;
 }
 
-std::optional<Error> check_strings(const json::Value& claims, const ClaimRules& rules) {
+std::optional<Error> check_strings(const json::Element& claims, const ClaimRules& rules) {
   for (const std::string_view name : {"sub", "jti"}) {
-    const json::Value* claim = claims.find(name);
-    if (claim != nullptr && !claim->is_string()) return Error::claim_malformed;
+    const json::Element claim = claims.find(name);
+    if (claim && !claim.is_string()) return Error::claim_malformed;
   }
   for (const auto& [name, wanted] : rules.required) {
-    const json::Value* claim = claims.find(name);
-    if (claim == nullptr) return Error::claim_missing;
-    if (!claim->is_string()) return Error::claim_malformed;
-    if (claim->as_string() != wanted) return Error::claim_mismatch;
+    const json::Element claim = claims.find(name);
+    if (!claim) return Error::claim_missing;
+    if (!claim.is_string()) return Error::claim_malformed;
+    if (claim.as_string() != wanted) return Error::claim_mismatch;
   }
   for (const auto& [name, wanted] : rules.only) {
-    const json::Value* claim = claims.find(name);
-    if (claim != nullptr && (!claim->is_string() || claim->as_string() != wanted)) return Error::claim_mismatch;
+    const json::Element claim = claims.find(name);
+    if (claim && (!claim.is_string() || claim.as_string() != wanted)) return Error::claim_mismatch;
   }
   const auto there = [&](const std::string& name) {
-    const json::Value* claim = claims.find(name);
-    return claim != nullptr && !claim->is_null();
+    const json::Element claim = claims.find(name);
+    return claim && !claim.is_null();
   };
   if (!rules.required_any.empty() && std::none_of(rules.required_any.begin(), rules.required_any.end(), there)) {
     return Error::claim_missing;
@@ -139,15 +139,15 @@ std::optional<Error> check_strings(const json::Value& claims, const ClaimRules& 
   return std::nullopt;
 }
 
-std::optional<Error> read_identity(const json::Value& claims, const ClaimRules& rules, std::string& identity) {
-  const json::Value* claim = claims.find(rules.identity_claim);
-  if (claim == nullptr) return Error::claim_missing;
+std::optional<Error> read_identity(const json::Element& claims, const ClaimRules& rules, std::string& identity) {
+  const json::Element claim = claims.find(rules.identity_claim);
+  if (!claim) return Error::claim_missing;
   if (rules.identity_claim == "email") {
-    const json::Value* verified = claims.find("email_verified");
-    if (verified == nullptr) return Error::claim_missing;
-    if (!verified->is_boolean() || !verified->as_boolean()) return Error::claim_mismatch;
+    const json::Element verified = claims.find("email_verified");
+    if (!verified) return Error::claim_missing;
+    if (!verified.is_boolean() || !verified.as_boolean()) return Error::claim_mismatch;
   }
-  const std::string& text = claim->as_string();
+  const std::string_view text = claim.as_string();
   if (!is_identity(text)) return Error::identity_malformed;
   identity = text;
   return std::nullopt;
@@ -155,7 +155,7 @@ std::optional<Error> read_identity(const json::Value& claims, const ClaimRules& 
 
 }  // namespace
 
-std::optional<Time> numeric_date(const json::Value& value, json::Rounding rounding) {
+std::optional<Time> numeric_date(const json::Element& value, json::Rounding rounding) {
   if (const auto seconds = value.as_integer()) {
     if (*seconds < 0 || *seconds > seconds_max) return std::nullopt;
     return Time{*seconds * 1000};
@@ -178,12 +178,13 @@ Result<Claims> validate_claims(VerifiedJws jws, const ClaimRules& rules, Time no
   Claims claims;
   claims.object = std::move(object).value();
   claims.text = jws.take_payload();
-  if (auto error = check_issuer(claims.object, rules)) return *error;
-  if (auto error = check_audience(claims.object, rules)) return *error;
+  const json::Element root = claims.object.root();
+  if (auto error = check_issuer(root, rules)) return *error;
+  if (auto error = check_audience(root, rules)) return *error;
   if (auto error = check_times(claims, rules, now)) return *error;
-  if (auto error = check_kind(jws, claims.object, rules)) return *error;
-  if (auto error = check_strings(claims.object, rules)) return *error;
-  if (auto error = read_identity(claims.object, rules, claims.identity)) return *error;
+  if (auto error = check_kind(jws, root, rules)) return *error;
+  if (auto error = check_strings(root, rules)) return *error;
+  if (auto error = read_identity(root, rules, claims.identity)) return *error;
   return claims;
 }
 

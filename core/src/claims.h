@@ -37,7 +37,7 @@ struct ClaimRules {
 
 // Validated contents: the object as sent, every registered claim of the right type.
 struct Claims {
-  json::Value object;
+  json::Document object;
   std::string text;      // the same, as it was signed: a strict JSON object
   std::string identity;  // identity_claim's value: 1 to 256 bytes, no control characters
   // What the claims say of time, with the leeway in it: good from nbf and iat on, and before exp.
@@ -46,7 +46,7 @@ struct Claims {
 };
 
 // NumericDate, RFC 7519 section 2: seconds from 0 to 2^53, perhaps with a fraction. Nothing for anything else.
-[[nodiscard]] std::optional<Time> numeric_date(const json::Value& value, json::Rounding rounding);
+[[nodiscard]] std::optional<Time> numeric_date(const json::Element& value, json::Rounding rounding);
 
 // 1 to 256 bytes without control characters: an identity may be passed on in a header or a log line.
 [[nodiscard]] bool is_identity(std::string_view text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <span>
 #include <system_error>
 
 namespace postern::json {
@@ -119,32 +120,38 @@ bool is_out_of_range(std::string_view token) {
   return number.digits >= infinite_from.substr(0, infinite_from.find_last_not_of('0') + 1);
 }
 
-// By name, and members of one name as they stand. A heap, since it is a tenth of std::sort's code and no slower than it has to
-// be.
+// By name. A heap, since it is a tenth of std::sort's code and no slower than it has to be.
 void sort_by_name(std::vector<const Member*>& members) {
-  const auto before = [](const Member* a, const Member* b) {
-    const int order = a->first.compare(b->first);
-    return order != 0 ? order < 0 : a < b;
-  };
+  const auto before = [](const Member* a, const Member* b) { return a->first < b->first; };
   std::make_heap(members.begin(), members.end(), before);
   std::sort_heap(members.begin(), members.end(), before);
 }
 
-}  // namespace
+constexpr std::uint32_t no_node = std::numeric_limits<std::uint32_t>::max();
 
-// RFC 8259, one pass, no recursion: `open_` holds the containers that are open. A container is appended to only while it is
-// the innermost one, so the pointers below it stay good.
+// RFC 8259, one pass, no recursion: a container that is open keeps the number of the one that it is in where its end will be.
 class Parser {
  public:
-  Parser(std::string_view text, const Limits& limits, Comments comments) : text_(text), limits_(limits), comments_(comments) {}
+  Parser(Reading& reading, const Limits& limits, Comments comments)
+      : reading_(reading), text_(reading.text), limits_(limits), comments_(comments) {}
 
-  Result<Value, ParseFault> run() {
-    Value root;
-    if (!document(root)) return std::move(fault_);
-    return root;
+  std::optional<ParseFault> run() {
+    // Room for what a token's claims have; more is made where there is more.
+    reading_.nodes.reserve(std::min<std::size_t>(text_.size() / 16 + 4, 64));
+    if (!document()) return std::move(fault_);
+    return std::nullopt;
   }
 
  private:
+  using Node = Reading::Node;
+
+  // A string or a number, where it stands.
+  struct Span {
+    std::uint32_t at = 0;
+    std::uint32_t bytes = 0;
+    bool decoded = false;
+  };
+
   bool fail(std::size_t offset, std::string what) {
     fault_ = ParseFault{std::min(offset, text_.size()), std::move(what)};
     return false;
@@ -153,13 +160,12 @@ class Parser {
 
   [[nodiscard]] bool at(char c) const { return at_ < text_.size() && text_[at_] == c; }
 
-  bool document(Value& root) {
-    if (!skip() || !value(root, at_)) return false;
-    while (!open_.empty()) {
+  bool document() {
+    if (!skip() || !value({}, at_)) return false;
+    while (open_ != no_node) {
       if (!skip()) return false;
-      Value& parent = *open_.back();
-      const bool in_object = parent.kind_ == Kind::object;
-      const bool empty = parent.members_.empty() && parent.items_.empty();
+      const bool in_object = reading_.nodes[open_].kind == Kind::object;
+      const bool empty = reading_.nodes.size() == open_ + 1;
       if (at(in_object ? '}' : ']')) {
         ++at_;
         if (!close()) return false;
@@ -170,17 +176,16 @@ class Parser {
         ++at_;
         if (!skip()) return false;
       }
-      if (!in_object) {
-        if (!value(parent.items_.emplace_back(), at_)) return false;
-        continue;
-      }
       const std::size_t start = at_;
-      if (!at('"')) return fail(empty ? "a member name or }" : "a member name");
-      Member& member = parent.members_.emplace_back();
-      if (!string(member.first) || !skip()) return false;
-      if (!at(':')) return fail("a colon");
-      ++at_;
-      if (!skip() || !value(member.second, start)) return false;
+      Span name;
+      if (in_object) {
+        if (!at('"')) return fail(empty ? "a member name or }" : "a member name");
+        if (!string(name) || !skip()) return false;
+        if (!at(':')) return fail("a colon");
+        ++at_;
+        if (!skip()) return false;
+      }
+      if (!value(name, start)) return false;
     }
     if (!skip()) return false;
     return at_ == text_.size() || fail("the end of the text");
@@ -203,35 +208,48 @@ class Parser {
   }
 
   // `start`: where a fault or an edit finds this value; for a member that is its name.
-  bool value(Value& place, std::size_t start) {
+  bool value(const Span& name, std::size_t start) {
     const char c = at_ < text_.size() ? text_[at_] : '\0';
     const bool container = c == '{' || c == '[';
-    if (container && open_.size() >= limits_.depth_max) return fail(at_, "nested too deeply");
-    if (values_ >= limits_.values_max) return fail(start, "too many values");
-    ++values_;
-    place.offset_ = static_cast<std::uint32_t>(start);
+    if (container && depth_ >= limits_.depth_max) return fail(at_, "nested too deeply");
+    if (reading_.nodes.size() >= limits_.values_max) return fail(start, "too many values");
+    const auto index = static_cast<std::uint32_t>(reading_.nodes.size());
+    Node& node = reading_.nodes.emplace_back();
+    node.name_at = name.at;
+    node.name_bytes = name.bytes;
+    node.name_decoded = name.decoded;
+    node.offset = static_cast<std::uint32_t>(start);
+    node.end = index + 1;
+    Span text;
     switch (c) {
       case '{':
       case '[':
-        place.kind_ = c == '{' ? Kind::object : Kind::array;
-        open_.push_back(&place);
+        node.kind = c == '{' ? Kind::object : Kind::array;
+        node.end = open_;
+        open_ = index;
+        ++depth_;
         ++at_;
         return true;
       case '"':
-        place.kind_ = Kind::string;
-        return string(place.text_);
+        node.kind = Kind::string;
+        if (!string(text)) return false;
+        break;
       case 't':
       case 'f':
-        place.kind_ = Kind::boolean;
-        place.boolean_ = c == 't';
+        node.kind = Kind::boolean;
+        node.boolean = c == 't';
         return literal(c == 't' ? "true" : "false");
       case 'n':
         return literal("null");
       default:
         if (c != '-' && !is_digit(c)) return fail("a value");
-        place.kind_ = Kind::number;
-        return number(place.text_);
+        node.kind = Kind::number;
+        if (!number(text)) return false;
     }
+    node.text_at = text.at;
+    node.text_bytes = text.bytes;
+    node.text_decoded = text.decoded;
+    return true;
   }
 
   bool literal(std::string_view word) {
@@ -247,7 +265,7 @@ class Parser {
   }
 
   // Section 6. The token is kept, not its value.
-  bool number(std::string& out) {
+  bool number(Span& out) {
     const std::size_t start = at_;
     if (at('-')) ++at_;
     if (at('0')) {
@@ -264,34 +282,41 @@ class Parser {
       if (at('+') || at('-')) ++at_;
       if (!digits()) return false;
     }
-    out = text_.substr(start, at_ - start);
-    return !is_out_of_range(out) || fail(start, "number out of range");
+    out = {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)};
+    return !is_out_of_range(text_.substr(start, at_ - start)) || fail(start, "number out of range");
   }
 
   // Section 7, from the opening quote.
-  bool string(std::string& out) {
+  bool string(Span& out) {
     ++at_;
+    const std::size_t start = at_;
+    std::size_t taken = start;  // what is before it has been decoded
     for (;;) {
-      const std::size_t start = at_;
       while (at_ < text_.size() && is_plain(static_cast<unsigned char>(text_[at_]))) ++at_;
-      out.append(text_, start, at_ - start);
       if (at_ == text_.size()) return fail("a closing quote");
       const auto c = static_cast<unsigned char>(text_[at_]);
-      if (c == '"') {
-        ++at_;
-        return true;
-      }
+      if (c == '"') break;
       if (c == '\\') {
-        if (!escape(out)) return false;
+        if (!out.decoded) out = {static_cast<std::uint32_t>(reading_.decoded.size()), 0, true};
+        reading_.decoded.append(text_, taken, at_ - taken);
+        if (!escape(reading_.decoded)) return false;
+        taken = at_;
       } else if (c < 0x20) {
         return fail("a control character in a string to be escaped");
       } else {
         const std::size_t size = utf8_character_bytes(text_.substr(at_));
         if (size == 0) return fail("well-formed UTF-8 in a string");
-        out.append(text_, at_, size);
         at_ += size;
       }
     }
+    if (out.decoded) {
+      reading_.decoded.append(text_, taken, at_ - taken);
+      out.bytes = static_cast<std::uint32_t>(reading_.decoded.size()) - out.at;
+    } else {
+      out = {static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)};
+    }
+    ++at_;
+    return true;
   }
 
   bool escape(std::string& out) {
@@ -330,41 +355,161 @@ class Parser {
   }
 
   bool close() {
-    const std::vector<Member>& members = open_.back()->members_;
-    open_.pop_back();
-    const Member* twice = duplicate(members);
+    const std::uint32_t closed = std::exchange(open_, reading_.nodes[open_].end);
+    const auto end = static_cast<std::uint32_t>(reading_.nodes.size());
+    reading_.nodes[closed].end = end;
+    --depth_;
+    if (reading_.nodes[closed].kind != Kind::object) return true;
+    const Node* twice = duplicate(closed);
     if (twice == nullptr) return true;
-    return fail(twice->second.offset_, "duplicate member name: " + (is_printable(twice->first) ? twice->first : "(unprintable)"));
+    const std::string_view name = name_of(*twice);
+    return fail(twice->offset, "duplicate member name: " + (is_printable(name) ? std::string(name) : "(unprintable)"));
+  }
+
+  [[nodiscard]] std::string_view name_of(const Node& node) const {
+    return (node.name_decoded ? std::string_view(reading_.decoded) : text_).substr(node.name_at, node.name_bytes);
   }
 
   // The second of two members with one name, compared after decoding; nullptr when all differ. Sorting keeps
   // an object of very many members from costing the square of their number.
-  static const Member* duplicate(const std::vector<Member>& members) {
+  [[nodiscard]] const Node* duplicate(std::uint32_t object) const {
+    const std::vector<Node>& nodes = reading_.nodes;
     constexpr std::size_t few = 32;  // no claim set that was seen has more members
-    if (members.size() <= few) {
-      for (std::size_t i = 1; i < members.size(); ++i) {
-        for (std::size_t j = 0; j < i; ++j) {
-          if (members[i].first == members[j].first) return &members[i];
-        }
+    std::size_t count = 0;
+    for (std::uint32_t i = object + 1; i < nodes.size(); i = nodes[i].end) {
+      if (++count > few) return duplicate_of_many(object);
+      for (std::uint32_t j = object + 1; j < i; j = nodes[j].end) {
+        if (name_of(nodes[i]) == name_of(nodes[j])) return &nodes[i];
       }
-      return nullptr;
     }
-    std::vector<const Member*> sorted(members.size());
-    std::transform(members.begin(), members.end(), sorted.begin(), [](const Member& member) { return &member; });
-    sort_by_name(sorted);
-    const auto twice =
-        std::adjacent_find(sorted.begin(), sorted.end(), [](const Member* a, const Member* b) { return a->first == b->first; });
-    return twice == sorted.end() ? nullptr : *(twice + 1);
+    return nullptr;
   }
 
+  [[nodiscard]] const Node* duplicate_of_many(std::uint32_t object) const {
+    const std::vector<Node>& nodes = reading_.nodes;
+    std::vector<std::pair<std::string_view, std::uint32_t>> names;
+    for (std::uint32_t i = object + 1; i < nodes.size(); i = nodes[i].end) names.emplace_back(name_of(nodes[i]), i);
+    // A heap, since it is a tenth of std::sort's code and no slower than it has to be.
+    std::make_heap(names.begin(), names.end());
+    std::sort_heap(names.begin(), names.end());
+    const auto twice =
+        std::adjacent_find(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+    return twice == names.end() ? nullptr : &nodes[(twice + 1)->second];
+  }
+
+  Reading& reading_;
   std::string_view text_;
   const Limits& limits_;
   Comments comments_;
   std::size_t at_ = 0;
-  std::size_t values_ = 0;
-  std::vector<Value*> open_;
+  std::size_t depth_ = 0;
+  std::uint32_t open_ = no_node;
   ParseFault fault_;
 };
+
+std::optional<ParseFault> read(Reading& reading, const Limits& limits, Comments comments) {
+  const std::string_view text = reading.text;
+  if (text.size() >= no_node) return ParseFault{0, "text too large"};
+  // RFC 8259 section 8.1; and a NUL would end the text for whoever reads it as a C string.
+  if (text.starts_with("\xEF\xBB\xBF")) return ParseFault{0, "byte order mark"};
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) return ParseFault{nul, "NUL byte"};
+  return Parser(reading, limits, comments).run();
+}
+
+std::optional<std::int64_t> integer_of(std::string_view token) {
+  std::int64_t value = 0;
+  const char* const end = token.data() + token.size();
+  const auto [rest, error] = std::from_chars(token.data(), end, value);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::string_view Element::as_string() const {
+  if (!is_string()) return {};
+  const Reading::Node& one = node();
+  return (one.text_decoded ? std::string_view(reading_->decoded) : reading_->text).substr(one.text_at, one.text_bytes);
+}
+
+std::string_view Element::token() const {
+  return is_number() ? reading_->text.substr(node().text_at, node().text_bytes) : std::string_view{};
+}
+
+std::optional<std::int64_t> Element::as_integer() const { return integer_of(token()); }
+
+std::optional<std::int64_t> Element::thousandths(Rounding rounding) const {
+  if (!is_number()) return std::nullopt;
+  Decimal number = decimal(token());
+  if (number.digits.empty()) return 0;
+  const std::int64_t shift = number.exponent + 3;
+  const std::int64_t whole_digits = static_cast<std::int64_t>(number.digits.size()) + shift;
+  if (whole_digits > std::numeric_limits<std::int64_t>::digits10 + 1) return std::nullopt;
+  bool fraction = false;
+  if (shift >= 0) {
+    number.digits.append(static_cast<std::size_t>(shift), '0');
+  } else {
+    number.digits.resize(whole_digits > 0 ? static_cast<std::size_t>(whole_digits) : 0);
+    fraction = true;  // the last digit was no zero
+  }
+  std::int64_t value = 0;
+  const char* const end = number.digits.data() + number.digits.size();
+  if (!number.digits.empty() && std::from_chars(number.digits.data(), end, value).ec != std::errc()) return std::nullopt;
+  // Nothing is lost by the largest number of all, which has no fraction that fits.
+  if (value == std::numeric_limits<std::int64_t>::max()) return std::nullopt;
+  if (fraction && (rounding == Rounding::up) != number.negative) ++value;
+  return number.negative ? -value : value;
+}
+
+std::string_view Element::name() const {
+  const Reading::Node& one = node();
+  return (one.name_decoded ? std::string_view(reading_->decoded) : reading_->text).substr(one.name_at, one.name_bytes);
+}
+
+Element Element::first() const {
+  const bool any = (is_array() || is_object()) && node().end > index_ + 1;
+  return any ? Element(*reading_, index_ + 1) : Element();
+}
+
+Element Element::next_of(const Element& parent) const {
+  return node().end < parent.node().end ? Element(*reading_, node().end) : Element();
+}
+
+Element Element::find(std::string_view name) const {
+  if (!is_object()) return {};
+  // Claims are asked for by some twenty names a token, and nearly all names differ in length.
+  const std::span<const Reading::Node> nodes(reading_->nodes);
+  const std::size_t end = nodes[index_].end;
+  for (std::size_t at = index_ + 1; at < end; at = nodes[at].end) {
+    if (nodes[at].name_bytes != name.size()) continue;
+    const Element member(*reading_, at);
+    if (member.name() == name) return member;
+  }
+  return {};
+}
+
+Value Element::to_value() const {
+  Value value;
+  if (!*this) return value;
+  value.kind_ = node().kind;
+  value.boolean_ = node().boolean;
+  value.offset_ = node().offset;
+  if (is_string()) value.text_ = as_string();
+  if (is_number()) value.text_ = token();
+  std::size_t count = 0;
+  for (Element inside = first(); inside; inside = inside.next_of(*this)) ++count;
+  if (count == 0) return value;
+  if (is_array()) {
+    value.items_.reserve(count);
+    for (Element item = first(); item; item = item.next_of(*this)) value.items_.push_back(item.to_value());
+  } else {
+    value.members_.reserve(count);
+    for (Element member = first(); member; member = member.next_of(*this)) {
+      value.members_.emplace_back(member.name(), member.to_value());
+    }
+  }
+  return value;
+}
 
 Value Value::boolean(bool value) {
   Value result;
@@ -406,37 +551,7 @@ const std::string& Value::as_string() const {
   return is_string() ? text_ : empty;
 }
 
-std::optional<std::int64_t> Value::as_integer() const {
-  if (!is_number()) return std::nullopt;
-  std::int64_t value = 0;
-  const char* const end = text_.data() + text_.size();
-  const auto [rest, error] = std::from_chars(text_.data(), end, value);
-  if (error != std::errc() || rest != end) return std::nullopt;
-  return value;
-}
-
-std::optional<std::int64_t> Value::thousandths(Rounding rounding) const {
-  if (!is_number()) return std::nullopt;
-  Decimal number = decimal(text_);
-  if (number.digits.empty()) return 0;
-  const std::int64_t shift = number.exponent + 3;
-  const std::int64_t whole_digits = static_cast<std::int64_t>(number.digits.size()) + shift;
-  if (whole_digits > std::numeric_limits<std::int64_t>::digits10 + 1) return std::nullopt;
-  bool fraction = false;
-  if (shift >= 0) {
-    number.digits.append(static_cast<std::size_t>(shift), '0');
-  } else {
-    number.digits.resize(whole_digits > 0 ? static_cast<std::size_t>(whole_digits) : 0);
-    fraction = true;  // the last digit was no zero
-  }
-  std::int64_t value = 0;
-  const char* const end = number.digits.data() + number.digits.size();
-  if (!number.digits.empty() && std::from_chars(number.digits.data(), end, value).ec != std::errc()) return std::nullopt;
-  // Nothing is lost by the largest number of all, which has no fraction that fits.
-  if (value == std::numeric_limits<std::int64_t>::max()) return std::nullopt;
-  if (fraction && (rounding == Rounding::up) != number.negative) ++value;
-  return number.negative ? -value : value;
-}
+std::optional<std::int64_t> Value::as_integer() const { return is_number() ? integer_of(text_) : std::nullopt; }
 
 Value Value::string(const char* value) { return string(std::string_view(value)); }
 Value Value::string(const std::string& value) { return string(std::string_view(value)); }
@@ -513,12 +628,18 @@ bool equal(const Value& a, const Value& b) {
 }
 
 Result<Value, ParseFault> parse(std::string_view text, const Limits& limits, Comments comments) {
-  if (text.size() > std::numeric_limits<std::uint32_t>::max()) return ParseFault{0, "text too large"};
-  // RFC 8259 section 8.1; and a NUL would end the text for whoever reads it as a C string.
-  if (text.starts_with("\xEF\xBB\xBF")) return ParseFault{0, "byte order mark"};
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) return ParseFault{nul, "NUL byte"};
+  Reading reading;
+  reading.text = text;
+  if (auto fault = read(reading, limits, comments)) return *std::move(fault);
+  return Element(reading, 0).to_value();
+}
 
-  return Parser(text, limits, comments).run();
+Result<Document, ParseFault> parse_document(std::string_view text, const Limits& limits) {
+  auto reading = std::make_shared<Reading>();
+  reading->owned = text;
+  reading->text = reading->owned;
+  if (auto fault = read(*reading, limits, Comments::refuse)) return *std::move(fault);
+  return Document(std::move(reading));
 }
 
 void write(std::string& out, const Value& value) {

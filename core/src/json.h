@@ -1,4 +1,7 @@
-// Strict JSON, RFC 8259: text in, a tree out; and a tree back to text.
+// Strict JSON, RFC 8259: text in, a list of its values or a tree out; and a tree back to text.
+//
+// A `Document` is for who only looks: its values stand in one list and its strings where they stand in the text. A `Value` is a
+// tree, for what is changed or kept by part.
 //
 // Refused while parsing: duplicate member names, invalid UTF-8, lone surrogates, a BOM, nesting and
 // counts over the limits, numbers outside a double's range. Number tokens are kept verbatim, so
@@ -7,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,8 +55,6 @@ class Value {
   [[nodiscard]] const std::string& token() const { return text_; }  // a number's digits
   // The number as an integer, exactly: "10" yes, "1e1" and "1.5" no.
   [[nodiscard]] std::optional<std::int64_t> as_integer() const;
-  // The number times a thousand, exactly, then rounded to an integer. Nothing where that is over 64 bits.
-  [[nodiscard]] std::optional<std::int64_t> thousandths(Rounding rounding) const;
 
   [[nodiscard]] const std::vector<Value>& items() const { return items_; }  // empty unless an array
   [[nodiscard]] std::vector<Value>& items() { return items_; }
@@ -75,7 +77,7 @@ class Value {
   void set_offset(std::uint32_t offset) { offset_ = offset; }
 
  private:
-  friend class Parser;
+  friend class Element;
   Kind kind_ = Kind::null;
   bool boolean_ = false;
   std::uint32_t offset_ = 0;
@@ -86,6 +88,74 @@ class Value {
 
 // Deep equality: objects regardless of member order, numbers by value (1 equals 1.0).
 [[nodiscard]] bool equal(const Value& a, const Value& b);
+
+// What a text was found to say, flat: each value, then all that are inside it.
+struct Reading {
+  struct Node {
+    Kind kind = Kind::null;
+    bool boolean = false;
+    bool name_decoded = false;  // its name stands in `decoded`, not in `text`
+    bool text_decoded = false;  // and so its string
+    std::uint32_t name_at = 0;  // a member's
+    std::uint32_t name_bytes = 0;
+    std::uint32_t text_at = 0;  // a string without its quotes, or a number's digits
+    std::uint32_t text_bytes = 0;
+    std::uint32_t end = 0;     // the number of the node behind the last one inside
+    std::uint32_t offset = 0;  // Value::offset
+  };
+  std::string owned;
+  std::string_view text;  // of `owned`, or the caller's
+  std::vector<Node> nodes;
+  std::string decoded;  // names and strings that are written with escapes
+};
+
+// One value of a Document, or none: what `find` gives where there is no such member, of which all there is to ask is no.
+// Good while the document or a copy of it lives.
+class Element {
+ public:
+  Element() = default;  // none
+  Element(const Reading& reading, std::size_t index) : reading_(&reading), index_(index) {}
+
+  explicit operator bool() const { return reading_ != nullptr; }
+  [[nodiscard]] bool is_null() const { return is(Kind::null); }
+  [[nodiscard]] bool is_boolean() const { return is(Kind::boolean); }
+  [[nodiscard]] bool is_number() const { return is(Kind::number); }
+  [[nodiscard]] bool is_string() const { return is(Kind::string); }
+  [[nodiscard]] bool is_array() const { return is(Kind::array); }
+  [[nodiscard]] bool is_object() const { return is(Kind::object); }
+
+  [[nodiscard]] bool as_boolean() const { return is_boolean() && node().boolean; }
+  [[nodiscard]] std::string_view as_string() const;              // "" unless a string
+  [[nodiscard]] std::string_view token() const;                  // "" unless a number
+  [[nodiscard]] std::optional<std::int64_t> as_integer() const;  // as Value's
+  // The number times a thousand, exactly, then rounded to an integer. Nothing where that is over 64 bits.
+  [[nodiscard]] std::optional<std::int64_t> thousandths(Rounding rounding) const;
+
+  [[nodiscard]] Element find(std::string_view name) const;
+  // The first item or member, and the one after this; none where there is none.
+  [[nodiscard]] Element first() const;
+  [[nodiscard]] Element next_of(const Element& parent) const;
+  [[nodiscard]] std::string_view name() const;  // a member's
+
+  [[nodiscard]] Value to_value() const;
+
+ private:
+  [[nodiscard]] const Reading::Node& node() const { return reading_->nodes[index_]; }
+  [[nodiscard]] bool is(Kind kind) const { return reading_ != nullptr && node().kind == kind; }
+  const Reading* reading_ = nullptr;
+  std::size_t index_ = 0;
+};
+
+// A text with its reading. Copies share it.
+class Document {
+ public:
+  Document() = default;  // of nothing
+  explicit Document(std::shared_ptr<const Reading> reading) : reading_(std::move(reading)) {}
+  [[nodiscard]] Element root() const { return reading_ == nullptr ? Element() : Element(*reading_, 0); }
+
+ private:
+  std::shared_ptr<const Reading> reading_;
+};
 
 struct Limits {
   std::size_t depth_max = 64;
@@ -101,6 +171,9 @@ enum class Comments : std::uint8_t { refuse, skip };
 
 [[nodiscard]] Result<Value, ParseFault> parse(std::string_view text, const Limits& limits = {},
                                               Comments comments = Comments::refuse);
+
+// The same without a tree. Keeps a copy of the text.
+[[nodiscard]] Result<Document, ParseFault> parse_document(std::string_view text, const Limits& limits = {});
 
 // `text` with U+FFFD for every escaped surrogate that has no partner. JavaScript's JSON.stringify writes those for a string
 // that was cut inside a character, so an upstream's reply may hold them; a request may not.

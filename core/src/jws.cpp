@@ -33,37 +33,37 @@ Result<ParsedJws> parse_jws(std::string_view text) {
     return Error::jws_malformed;
   }
 
-  auto parsed = json::parse(header, json::Limits{.depth_max = header_depth_max, .values_max = header_values_max});
-  if (!parsed || !parsed->is_object()) return Error::header_malformed;
-  const json::Value& object = parsed.value();
+  const auto parsed = json::parse_document(header, json::Limits{.depth_max = header_depth_max, .values_max = header_values_max});
+  if (!parsed || !parsed->root().is_object()) return Error::header_malformed;
+  const json::Element object = parsed->root();
 
   // RFC 7515 4.1.11: an extension that is not understood must be refused, and none is. b64 (RFC 7797) and zip
   // (RFC 7516) would change what the payload means; they are refused even where crit does not name them.
   for (const std::string_view name : {"crit", "b64", "zip"}) {
-    if (object.find(name) != nullptr) return Error::header_unsupported;
+    if (object.find(name)) return Error::header_unsupported;
   }
 
-  const json::Value* alg = object.find("alg");
-  if (alg == nullptr || !alg->is_string()) return Error::header_malformed;
-  if (const json::Value* kid = object.find("kid")) {
+  const json::Element alg = object.find("alg");
+  if (!alg.is_string()) return Error::header_malformed;
+  if (const json::Element kid = object.find("kid")) {
     // An empty name is no name: taken for "none" it would match where an exact comparison finds nothing.
-    if (!kid->is_string() || kid->as_string().empty() || kid->as_string().size() > kid_bytes_max) return Error::header_malformed;
-    jws.kid = kid->as_string();
+    if (!kid.is_string() || kid.as_string().empty() || kid.as_string().size() > kid_bytes_max) return Error::header_malformed;
+    jws.kid = kid.as_string();
   }
-  if (const json::Value* typ = object.find("typ")) {
-    if (!typ->is_string()) return Error::header_malformed;
+  if (const json::Element typ = object.find("typ")) {
+    if (!typ.is_string()) return Error::header_malformed;
     jws.has_typ = true;
-    jws.typ = typ->as_string();
+    jws.typ = typ.as_string();
   }
-  jws.alg = find_jwa(alg->as_string());
+  jws.alg = find_jwa(alg.as_string());
   if (jws.alg == nullptr) return Error::algorithm_not_allowed;
   jws.signing_input = text.substr(0, second);
   return jws;
 }
 
-Result<json::Value> parse_payload(std::string_view payload) {
-  auto parsed = json::parse(payload, json::Limits{.depth_max = payload_depth_max, .values_max = payload_values_max});
-  if (!parsed || !parsed->is_object()) return Error::payload_malformed;
+Result<json::Document> parse_payload(std::string_view payload) {
+  auto parsed = json::parse_document(payload, json::Limits{.depth_max = payload_depth_max, .values_max = payload_values_max});
+  if (!parsed || !parsed->root().is_object()) return Error::payload_malformed;
   return std::move(parsed).value();
 }
 
@@ -71,13 +71,13 @@ Result<std::string> unverified_issuer(ParsedJws& jws) {
   auto payload = parse_payload(jws.payload);
   if (!payload) return payload.error();
   jws.unverified_claims = std::move(payload).value();
-  const json::Value* issuer = jws.unverified_claims->find("iss");
-  if (issuer == nullptr) return Error::claim_missing;
-  if (!issuer->is_string()) return Error::claim_malformed;
-  return issuer->as_string();
+  const json::Element issuer = jws.unverified_claims->root().find("iss");
+  if (!issuer) return Error::claim_missing;
+  if (!issuer.is_string()) return Error::claim_malformed;
+  return std::string(issuer.as_string());
 }
 
-Result<json::Value> VerifiedJws::take_claims() {
+Result<json::Document> VerifiedJws::take_claims() {
   if (claims_) return *std::exchange(claims_, std::nullopt);
   return parse_payload(payload_);
 }

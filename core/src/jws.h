@@ -34,7 +34,7 @@ struct ParsedJws {
   std::string payload;        // decoded and NOT verified
   std::string signature;      // decoded
   // What unverified_issuer read of the payload, so that it is parsed once. Nothing of it may be believed before `verify`.
-  std::optional<json::Value> unverified_claims;
+  std::optional<json::Document> unverified_claims;
 };
 
 // Shape only. Refuses: over jws_bytes_max, not three parts, base64url that is not canonical, a header that is
@@ -45,7 +45,7 @@ struct ParsedJws {
 
 // A payload as the object a claim set must be. Errors: payload_malformed when it is not a strict JSON object
 // (payload_depth_max, payload_values_max).
-[[nodiscard]] Result<json::Value> parse_payload(std::string_view payload);
+[[nodiscard]] Result<json::Document> parse_payload(std::string_view payload);
 
 // The payload's `iss`, before any trust: only to choose whose keys to try. Errors: payload_malformed,
 // claim_missing, claim_malformed.
@@ -64,7 +64,7 @@ class VerifiedJws {
 
   [[nodiscard]] const std::string& payload() const { return payload_; }
   // The payload as the object that a claim set must be. Errors: those of parse_payload.
-  [[nodiscard]] Result<json::Value> take_claims();
+  [[nodiscard]] Result<json::Document> take_claims();
   [[nodiscard]] std::string take_payload() { return std::move(payload_); }
   [[nodiscard]] const std::string& typ() const { return typ_; }
   [[nodiscard]] bool has_typ() const { return has_typ_; }
@@ -74,7 +74,7 @@ class VerifiedJws {
   [[nodiscard]] static std::optional<Error> check_shape(const ParsedJws& jws, const Jwk& key);
   [[nodiscard]] static VerifiedJws trusted(ParsedJws jws);
   std::string payload_;
-  std::optional<json::Value> claims_;  // of payload_, where it was parsed before
+  std::optional<json::Document> claims_;  // of payload_, where it was parsed before
   std::string typ_;
   bool has_typ_ = false;
 };

@@ -30,39 +30,41 @@ std::string basic_authorization(std::string_view id, std::string_view secret) {
   return "Basic " + encoded;
 }
 
-std::optional<Time> time_member(const json::Value& object, std::string_view name) {
-  const json::Value* member = object.find(name);
-  return member == nullptr ? std::nullopt : numeric_date(*member, name == "nbf" ? json::Rounding::up : json::Rounding::down);
+std::optional<Time> time_member(const json::Element& object, std::string_view name) {
+  return numeric_date(object.find(name), name == "nbf" ? json::Rounding::up : json::Rounding::down);
 }
 
-// What a JWT says of itself, which nobody here has verified; null for any other token. It is asked for `exp`, which can only
+// What a JWT says of itself, which nobody here has verified; nothing of any other token. It is asked for `exp`, which can only
 // shorten what is remembered, and, once the authority has accepted the token, for the names that a denylist may have of it.
-json::Value claims_of_token(std::string_view token) {
+json::Document claims_of_token(std::string_view token) {
   const auto parsed = parse_jws(token);
-  auto payload = parsed ? parse_payload(parsed->payload) : Result<json::Value>(parsed.error());
-  return payload ? std::move(payload).value() : json::Value();
+  const auto payload = parsed ? parse_payload(parsed->payload) : Result<json::Document>(parsed.error());
+  return payload ? payload.value() : json::Document();
 }
 
 // RFC 7662 section 2.2: what kind of token it is. Authorities also know refresh tokens, ID tokens and tokens that are bound to a
 // key (RFC 8705, RFC 9449), which is not shown here; none of them is a bearer token. `token_use` is Hydra's word for the same.
-bool is_bearer_token(const json::Value& reply) {
-  if (reply.find("cnf") != nullptr) return false;
+bool is_bearer_token(const json::Element& reply) {
+  if (reply.find("cnf")) return false;
   for (const std::string_view name : {"token_type", "token_use"}) {
-    const json::Value* kind = reply.find(name);
-    if (kind == nullptr) continue;
-    const std::string text = lower_case(kind->as_string());
+    const json::Element kind = reply.find(name);
+    if (!kind) continue;
+    const std::string text = lower_case(kind.as_string());
     if (text != "bearer" && text != "access_token") return false;
   }
   return true;
 }
 
-bool names_audience(const json::Value& reply, const std::vector<std::string>& wanted) {
-  const json::Value* audience = reply.find("aud");
-  if (audience == nullptr) return false;
-  const auto listed = [&](const json::Value& one) {
+bool names_audience(const json::Element& reply, const std::vector<std::string>& wanted) {
+  const json::Element audience = reply.find("aud");
+  const auto listed = [&](const json::Element& one) {
     return one.is_string() && std::find(wanted.begin(), wanted.end(), one.as_string()) != wanted.end();
   };
-  return listed(*audience) || std::any_of(audience->items().begin(), audience->items().end(), listed);
+  if (!audience.is_array()) return listed(audience);
+  for (json::Element item = audience.first(); item; item = item.next_of(audience)) {
+    if (listed(item)) return true;
+  }
+  return false;
 }
 
 std::size_t bytes_of(const User& user) {
@@ -115,7 +117,7 @@ OnlineCheck::Answer OnlineCheck::find(std::string_view token, Time first_asked, 
   if (failures_.find(digest, now) != nullptr) return Unavailable{failure_seconds};
   if (settings_.kind == OnlineCheckSettings::Kind::supabase) {
     // Who writes `exp` into a token cannot gain by it: it is past, so the authority would say no.
-    if (const auto expires_at = time_member(claims_of_token(token), "exp"); expires_at && now >= *expires_at)
+    if (const auto expires_at = time_member(claims_of_token(token).root(), "exp"); expires_at && now >= *expires_at)
       return Error::token_expired;
   }
 
@@ -176,32 +178,33 @@ void OnlineCheck::learn(const Flight& flight, const IncomingResponse& response, 
   if (supabase && (response.status == 401 || response.status == 403 || response.status == 404)) {
     return refuse(flight, Error::credential_refused, now);
   }
-  auto reply = response.status == 200 && !response.body_over_limit ? json::parse(response.body)
-                                                                   : Result<json::Value, json::ParseFault>(json::ParseFault{});
-  if (!reply || !reply->is_object()) {
+  const auto parsed = response.status == 200 && !response.body_over_limit
+                          ? json::parse_document(response.body)
+                          : Result<json::Document, json::ParseFault>(json::ParseFault{});
+  const json::Element reply = parsed ? parsed->root() : json::Element();
+  if (!reply.is_object()) {
     failures_.remember(flight.digest, {}, 1, now.plus_seconds(failure_seconds));
     return;
   }
   if (supabase) {
-    const json::Value claims = claims_of_token(flight.token);
-    return learn_user(flight, reply.value(), claims, time_member(claims, "exp"), now);
+    const json::Document claims = claims_of_token(flight.token);
+    return learn_user(flight, reply, claims.root(), time_member(claims.root(), "exp"), now);
   }
-  learn_introspection(flight, reply.value(), now);
+  learn_introspection(flight, reply, now);
 }
 
-void OnlineCheck::learn_introspection(const Flight& flight, const json::Value& reply, Time now) {
+void OnlineCheck::learn_introspection(const Flight& flight, const json::Element& reply, Time now) {
   // RFC 7662 section 2.2. Anything but a plain true is no.
-  const json::Value* active = reply.find("active");
-  if (active == nullptr || !active->is_boolean() || !active->as_boolean()) return refuse(flight, Error::credential_refused, now);
+  if (!reply.find("active").as_boolean()) return refuse(flight, Error::credential_refused, now);
   if (!settings_.audiences.empty() && !names_audience(reply, settings_.audiences)) {
     return refuse(flight, Error::audience_mismatch, now);
   }
-  const json::Value* issuer = reply.find("iss");
-  if (!settings_.issuer.empty() && issuer != nullptr && issuer->as_string() != settings_.issuer) {
+  const json::Element issuer = reply.find("iss");
+  if (!settings_.issuer.empty() && issuer && issuer.as_string() != settings_.issuer) {
     return refuse(flight, Error::issuer_mismatch, now);
   }
   for (const std::string_view name : {"exp", "nbf"}) {
-    if (reply.find(name) != nullptr && !time_member(reply, name)) return refuse(flight, Error::claim_malformed, now);
+    if (reply.find(name) && !time_member(reply, name)) return refuse(flight, Error::claim_malformed, now);
   }
   if (const auto not_before = time_member(reply, "nbf"); not_before && now < *not_before) {
     return refuse(flight, Error::token_not_yet_valid, now);
@@ -210,10 +213,9 @@ void OnlineCheck::learn_introspection(const Flight& flight, const json::Value& r
   learn_user(flight, reply, reply, time_member(reply, "exp"), now);
 }
 
-void OnlineCheck::learn_user(const Flight& flight, const json::Value& reply, const json::Value& names,
+void OnlineCheck::learn_user(const Flight& flight, const json::Element& reply, const json::Element& names,
                              std::optional<Time> expires_at, Time now) {
-  const json::Value* identity = find_claim(reply, settings_.identity_claim);
-  const std::string text = identity == nullptr ? std::string{} : identity->as_string();
+  const std::string_view text = find_claim(reply, settings_.identity_claim).as_string();
   if (!is_identity(text)) return refuse(flight, Error::identity_malformed, now);
   Time until = now.plus_seconds(settings_.cache_seconds);
   if (expires_at) {
@@ -221,8 +223,8 @@ void OnlineCheck::learn_user(const Flight& flight, const json::Value& reply, con
     until = std::min(until, *expires_at);
   }
   User user = make_user(reply, text, settings_.identity_prefix, settings_.mapping);
-  user.claims_json = json::write(reply);
-  user.credential.token_id = names.find("jti") == nullptr ? std::string{} : names.find("jti")->as_string();
+  user.claims_json = json::write(reply.to_value());
+  user.credential.token_id = names.find("jti").as_string();
   user.credential.issued_at = time_member(names, "iat");
   if (user.credential.issuer.empty()) user.credential.issuer = settings_.issuer;
   if (user.credential.subject.empty()) user.credential.subject = text;

@@ -90,9 +90,9 @@ class OnlineCheck {
   [[nodiscard]] OutgoingRequest request_for(std::string_view token) const;
   void learn(const Flight& flight, const IncomingResponse& response, Time now);
   // `names`: where `jti` and `iat` stand.
-  void learn_user(const Flight& flight, const json::Value& reply, const json::Value& names, std::optional<Time> expires_at,
+  void learn_user(const Flight& flight, const json::Element& reply, const json::Element& names, std::optional<Time> expires_at,
                   Time now);
-  void learn_introspection(const Flight& flight, const json::Value& reply, Time now);
+  void learn_introspection(const Flight& flight, const json::Element& reply, Time now);
   void refuse(const Flight& flight, Error error, Time now);
 
   OnlineCheckSettings settings_;

@@ -16,10 +16,7 @@ void add_words(std::string_view rest, std::vector<std::string>& out) {
   }
 }
 
-std::string text_of(const json::Value& claims, std::string_view name) {
-  const json::Value* claim = claims.find(name);
-  return claim == nullptr ? std::string{} : claim->as_string();
-}
+std::string text_of(const json::Element& claims, std::string_view name) { return std::string(claims.find(name).as_string()); }
 
 }  // namespace
 
@@ -31,49 +28,50 @@ std::string_view user_writable_claim(std::string_view path) {
   return {};
 }
 
-const json::Value* find_claim(const json::Value& claims, std::string_view path) {
-  if (const json::Value* whole = claims.find(path)) return whole;
-  const json::Value* value = &claims;
-  while (value != nullptr && !path.empty()) {
+json::Element find_claim(const json::Element& claims, std::string_view path) {
+  if (const json::Element whole = claims.find(path)) return whole;
+  json::Element value = claims;
+  for (;;) {
     const std::size_t dot = path.find('.');
-    value = value->find(path.substr(0, dot));
-    path = dot == std::string_view::npos ? std::string_view{} : path.substr(dot + 1);
+    value = value.find(path.substr(0, dot));
+    if (!value || dot == std::string_view::npos) return value;
+    path.remove_prefix(dot + 1);
   }
-  return value == &claims ? nullptr : value;
 }
 
-User make_user(const json::Value& claims, std::string_view identity, std::string_view identity_prefix,
+User make_user(const json::Element& claims, std::string_view identity, std::string_view identity_prefix,
                const UserMapping& mapping) {
   User user;
   user.identity = std::string(identity_prefix) + std::string(identity);
   user.display_name = identity;
-  if (const json::Value* name = find_claim(claims, mapping.display_name_claim); name != nullptr && !name->as_string().empty()) {
-    user.display_name = name->as_string();
+  if (const std::string_view name = find_claim(claims, mapping.display_name_claim).as_string(); !name.empty()) {
+    user.display_name = name;
   }
   for (const std::string& path : mapping.permission_claims) {
-    const json::Value* claim = find_claim(claims, path);
-    if (claim == nullptr) continue;
-    if (claim->is_string()) add_words(claim->as_string(), user.permissions);
-    for (const json::Value& item : claim->items()) {
-      if (item.is_string() && !item.as_string().empty()) user.permissions.push_back(item.as_string());
+    const json::Element claim = find_claim(claims, path);
+    if (claim.is_string()) add_words(claim.as_string(), user.permissions);
+    for (json::Element item = claim.first(); item && claim.is_array(); item = item.next_of(claim)) {
+      if (!item.as_string().empty()) user.permissions.emplace_back(item.as_string());
     }
   }
-  json::Value fields = json::Value::object();
-  for (const auto& [field, path] : mapping.fields) {
-    if (const json::Value* claim = find_claim(claims, path)) fields.set(field, *claim);
+  if (!mapping.fields.empty()) {
+    json::Value fields = json::Value::object();
+    for (const auto& [field, path] : mapping.fields) {
+      if (const json::Element claim = find_claim(claims, path)) fields.set(field, claim.to_value());
+    }
+    user.fields_json = json::write(fields);
   }
-  user.fields_json = json::write(fields);
 
   user.credential.issuer = text_of(claims, "iss");
   user.credential.subject = text_of(claims, "sub");
   user.credential.token_id = text_of(claims, "jti");
-  if (const json::Value* issued_at = claims.find("iat"))
-    user.credential.issued_at = numeric_date(*issued_at, json::Rounding::down);
+  if (const json::Element issued_at = claims.find("iat"))
+    user.credential.issued_at = numeric_date(issued_at, json::Rounding::down);
   return user;
 }
 
 User make_user(Claims claims, std::string_view identity_prefix, const UserMapping& mapping) {
-  User user = make_user(claims.object, claims.identity, identity_prefix, mapping);
+  User user = make_user(claims.object.root(), claims.identity, identity_prefix, mapping);
   user.claims_json = std::move(claims.text);
   return user;
 }

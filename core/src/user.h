@@ -26,12 +26,12 @@ struct UserMapping {
 // authorize on it), and its namesakes at Auth0, Clerk and in Supabase's tables. "" for any other.
 [[nodiscard]] std::string_view user_writable_claim(std::string_view path);
 
-// The claim at a path; nullptr when there is none.
-[[nodiscard]] const json::Value* find_claim(const json::Value& claims, std::string_view path);
+// The claim at a path; none when there is none.
+[[nodiscard]] json::Element find_claim(const json::Element& claims, std::string_view path);
 
 // `claims`: the object that was validated. identity: the prefix and `identity`. A claim of another type than its use
 // needs gives nothing. The first leaves claims_json to its caller, who has the text.
-[[nodiscard]] User make_user(const json::Value& claims, std::string_view identity, std::string_view identity_prefix,
+[[nodiscard]] User make_user(const json::Element& claims, std::string_view identity, std::string_view identity_prefix,
                              const UserMapping& mapping);
 [[nodiscard]] User make_user(Claims claims, std::string_view identity_prefix = {}, const UserMapping& mapping = {});
 

@@ -3,7 +3,8 @@
 // - Accepted if and only if nlohmann accepts it and it has no duplicate names, byte order mark or NUL and is within the
 //   limits.
 // - Written again it means the same to both, and every number is written with the very characters that were read.
-// - integers, doubles and `equal` agree with the DOM; offsets and faults point into the text.
+// - A document's elements are the tree's values.
+// - integers, thousandths and `equal` agree with the DOM; offsets and faults point into the text.
 #include "json.h"
 
 #include <cmath>
@@ -31,8 +32,9 @@ void compare(const json::Value& ours, const Dom& dom) {
       return must(dom.is_boolean() && dom.get<bool>() == ours.as_boolean(), "booleans are read alike");
     case json::Kind::number: {
       must(dom.is_number() && is_number_token(ours.token()), "a number is kept as a JSON number", ours.token());
-      const auto down = ours.thousandths(json::Rounding::down);
-      const auto up = ours.thousandths(json::Rounding::up);
+      const json::Document document = json::parse_document(ours.token()).value();
+      const auto down = document.root().thousandths(json::Rounding::down);
+      const auto up = document.root().thousandths(json::Rounding::up);
       const long double thousandths = static_cast<long double>(dom.get<double>()) * 1000;
       // A double has 53 bits; ours is exact.
       const long double slack = std::fabs(thousandths) * 0x1p-52L + 1;
@@ -67,6 +69,27 @@ void compare(const json::Value& ours, const Dom& dom) {
   }
 }
 
+void compare(const json::Element& flat, const json::Value& tree) {
+  must(static_cast<bool>(flat) && flat.is_null() == tree.is_null() && flat.is_boolean() == tree.is_boolean() &&
+           flat.is_number() == tree.is_number() && flat.is_string() == tree.is_string() && flat.is_array() == tree.is_array() &&
+           flat.is_object() == tree.is_object(),
+       "an element is of the value's kind");
+  must(flat.as_boolean() == tree.as_boolean() && flat.as_string() == tree.as_string() && flat.as_integer() == tree.as_integer() &&
+           (!flat.is_number() || flat.token() == tree.token()),
+       "an element says what the value does");
+  json::Element inside = flat.first();
+  for (const json::Value& item : tree.items()) {
+    compare(inside, item);
+    inside = inside.next_of(flat);
+  }
+  for (const auto& [name, value] : tree.members()) {
+    must(inside && inside.name() == name && flat.find(name).name() == name, "an element has the value's names");
+    compare(inside, value);
+    inside = inside.next_of(flat);
+  }
+  must(!inside, "an element has as many inside as the value");
+}
+
 void check_equal(const std::vector<const json::Value*>& values) {
   // Neighbours, first and last: enough pairs to meet equal and nearly equal ones.
   for (std::size_t i = 1; i < values.size() && i < 64; ++i) {
@@ -99,6 +122,9 @@ void check(const json::Limits& limits, json::Comments comments, std::string_view
   }
   const json::Value& value = parsed.value();
   compare(value, reference.dom);
+  const auto document = json::parse_document(text, limits);
+  must(document.ok() == json::parse(text, limits).ok(), "a document is read as a tree is");
+  if (document) compare(document->root(), value);
 
   const std::string written = json::write(value);
   const ReferenceText reread = read_reference(written);

@@ -67,8 +67,8 @@ TEST_F(Claim, AGoodSetIsHandedOnWhole) {
   EXPECT_EQ(outcome(with({{"extra", R"({"n":12345678901234567890})"}})), "");
   EXPECT_EQ(claims.identity, "user-1");
   EXPECT_EQ(claims.usable_until, (Time{(now_seconds + 60 + rules.leeway_seconds) * 1000}));
-  EXPECT_EQ(json::write(claims.object), claims.text);
-  EXPECT_EQ(json::write(*claims.object.find("extra")), R"({"n":12345678901234567890})");
+  EXPECT_EQ(json::write(claims.object.root().to_value()), claims.text);
+  EXPECT_EQ(json::write(claims.object.root().find("extra").to_value()), R"({"n":12345678901234567890})");
 }
 
 TEST_F(Claim, PayloadsMustBeStrictObjects) {

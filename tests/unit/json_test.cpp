@@ -28,6 +28,12 @@ ParseFault fault(std::string_view text, const Limits& limits = {}, Comments comm
   return result.ok() ? ParseFault{} : result.error();
 }
 
+Document read(std::string_view text) {
+  auto result = parse_document(text);
+  EXPECT_TRUE(result.ok()) << text;
+  return result.ok() ? std::move(result).value() : Document();
+}
+
 TEST(Json, EveryKindComesBackAsWritten) {
   for (const std::string_view text :
        {R"(null)"sv, R"(true)"sv, R"(false)"sv, R"(0)"sv, R"(-1)"sv, R"("")"sv, R"("a")"sv, R"([])"sv, R"({})"sv,
@@ -62,7 +68,7 @@ TEST(Json, NumbersDoNotDependOnTheLocale) {
     if (std::setlocale(LC_NUMERIC, name) != nullptr) break;
   }
   EXPECT_EQ(parsed("[1.5]").items()[0].token(), "1.5");
-  EXPECT_EQ(parsed("[1.5]").items()[0].thousandths(Rounding::down), 1500);
+  EXPECT_EQ(read("[1.5]").root().first().thousandths(Rounding::down), 1500);
   std::setlocale(LC_NUMERIC, before.c_str());
 }
 
@@ -103,8 +109,8 @@ TEST(Json, NumbersReadAsThousandthsExactly) {
                                          {"1e16", none, none},
                                          {"1e300", none, none},
                                          {"\"1\"", none, none}}) {
-    EXPECT_EQ(parsed(row.token).thousandths(Rounding::down), row.down) << row.token;
-    EXPECT_EQ(parsed(row.token).thousandths(Rounding::up), row.up) << row.token;
+    EXPECT_EQ(read(row.token).root().thousandths(Rounding::down), row.down) << row.token;
+    EXPECT_EQ(read(row.token).root().thousandths(Rounding::up), row.up) << row.token;
   }
 }
 
@@ -327,6 +333,82 @@ TEST(Json, EqualityIgnoresOrderAndSpelling) {
                                                                                        {"0.1", "0.01"}}) {
     EXPECT_FALSE(same(a, b)) << a << " " << b;
   }
+}
+
+TEST(Json, ADocumentShowsWhatATreeDoes) {
+  const Document document =
+      read(R"( {"s":"x","n":-12,"t":true,"f":false,"null":null,"l":[1,[],"b"],"o":{"in":{"s":"deep"}},"":0} )");
+  const Element root = document.root();
+  EXPECT_EQ(root.find("s").as_string(), "x");
+  EXPECT_EQ(root.find("n").as_integer(), -12);
+  EXPECT_EQ(root.find("n").token(), "-12");
+  EXPECT_TRUE(root.find("t").as_boolean());
+  EXPECT_FALSE(root.find("f").as_boolean());
+  EXPECT_TRUE(root.find("f").is_boolean());
+  EXPECT_TRUE(root.find("null").is_null());
+  EXPECT_EQ(root.find("o").find("in").find("s").as_string(), "deep");
+  EXPECT_EQ(root.find("").as_integer(), 0);
+
+  const Element list = root.find("l");
+  Element item = list.first();
+  EXPECT_EQ(item.as_integer(), 1);
+  item = item.next_of(list);
+  EXPECT_TRUE(item.is_array());
+  EXPECT_FALSE(item.first());
+  item = item.next_of(list);
+  EXPECT_EQ(item.as_string(), "b");
+  EXPECT_FALSE(item.next_of(list));
+
+  std::string names;
+  for (Element member = root.first(); member; member = member.next_of(root)) names += std::string(member.name()) + ",";
+  EXPECT_EQ(names, "s,n,t,f,null,l,o,,");
+  EXPECT_EQ(write(root.to_value()),
+            R"({"s":"x","n":-12,"t":true,"f":false,"null":null,"l":[1,[],"b"],"o":{"in":{"s":"deep"}},"":0})");
+}
+
+TEST(Json, WhatIsNotThereSaysNo) {
+  const Document document = read(R"({"s":"x","l":["a"]})");
+  for (const Element& none : {Element(), Document().root(), document.root().find("t"), document.root().find("s").find("s"),
+                              document.root().find("l").find("a"), document.root().find("s").first()}) {
+    EXPECT_FALSE(none);
+    EXPECT_FALSE(none.is_null() || none.is_boolean() || none.is_number() || none.is_string() || none.is_array() ||
+                 none.is_object());
+    EXPECT_FALSE(none.as_boolean());
+    EXPECT_EQ(none.as_string(), "");
+    EXPECT_EQ(none.token(), "");
+    EXPECT_EQ(none.as_integer(), std::nullopt);
+    EXPECT_EQ(none.thousandths(Rounding::down), std::nullopt);
+    EXPECT_FALSE(none.find("x"));
+    EXPECT_FALSE(none.first());
+    EXPECT_TRUE(none.to_value().is_null());
+  }
+  // A value of another kind is as little what was asked for.
+  EXPECT_EQ(document.root().as_string(), "");
+  EXPECT_EQ(document.root().find("s").as_integer(), std::nullopt);
+}
+
+TEST(Json, ADocumentHasNamesAndStringsDecoded) {
+  const Document document = read(R"({"\u0061b":"1\n2","plain":"ä€😀","\u00e4":["\ud83d\ude00","","x\\y\"z"],"c\/":3})");
+  const Element root = document.root();
+  EXPECT_EQ(root.find("ab").as_string(), "1\n2");
+  EXPECT_EQ(root.find("plain").as_string(), "ä€😀");
+  EXPECT_EQ(root.find("c/").as_integer(), 3);
+  const Element list = root.find("ä");
+  const Element second = list.first().next_of(list);
+  EXPECT_EQ(list.first().as_string(), "😀");
+  EXPECT_EQ(second.as_string(), "");
+  EXPECT_TRUE(second.is_string());
+  EXPECT_EQ(second.next_of(list).as_string(), "x\\y\"z");
+}
+
+TEST(Json, ADocumentKeepsItsTextAndItsCopiesShareIt) {
+  std::string text = R"({"a":"b"})";
+  const Document first = read(text);
+  text.assign(text.size(), '#');
+  Document second = first;
+  const Element found = second.root().find("a");
+  second = Document();
+  EXPECT_EQ(found.as_string(), "b");
 }
 
 TEST(Json, TreesCanBeEdited) {
