@@ -24,7 +24,7 @@ Caller caller_of(User user) { return {std::make_shared<const User>(std::move(use
 Flow<Result<Caller, Refusal>> ask_online(FlowDriver& driver, OnlineCheck& check, const std::string& token, Time opened_at) {
   for (;;) {
     OnlineCheck::Answer answer = check.find(token, opened_at, driver.now());
-    if (auto* user = std::get_if<User>(&answer)) co_return caller_of(std::move(*user));
+    if (auto* user = std::get_if<std::shared_ptr<const User>>(&answer)) co_return Caller{std::move(*user)};
     if (auto* error = std::get_if<Error>(&answer)) co_return Refusal(*error);
     if (auto* unavailable = std::get_if<OnlineCheck::Unavailable>(&answer)) {
       Refusal refusal{Error::authority_unavailable};

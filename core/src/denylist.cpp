@@ -1,17 +1,24 @@
 #include "denylist.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace postern {
 namespace {
 
-// Neither part holds a NUL: JSON strings with one are refused below, and no issuer's do.
-std::string pair_key(std::string_view issuer, std::string_view name) {
-  std::string key(issuer);
-  key += '\0';
-  key += name;
-  return key;
+// What an entry denies, as one name. No part holds a NUL: JSON strings with one are refused below, and no issuer's do.
+std::string entry_name(std::string_view kind, std::string_view first, std::string_view second) {
+  std::string name(kind);
+  name += first;
+  name += '\0';
+  name += second;
+  return name;
 }
+constexpr std::string_view token_id_kind = "t";
+constexpr std::string_view subject_kind = "s";
+constexpr std::string_view api_key_kind = "k";
+
+constexpr Time always{std::numeric_limits<std::int64_t>::max()};
 
 }  // namespace
 
@@ -61,7 +68,7 @@ Denylist Denylist::parse(ConfigReader& reader, const char* key) {
     const std::string_view api_key = text("api_key");
     const json::Value* issued_before = entry.find("issued_before");
     if (size == 2 && !issuer.empty() && !token_id.empty()) {
-      out.token_ids_.insert(pair_key(issuer, token_id));
+      out.entries_[entry_name(token_id_kind, issuer, token_id)] = always;
     } else if (size == 3 && !issuer.empty() && !subject.empty() && issued_before != nullptr) {
       const std::int64_t seconds = issued_before->as_integer().value_or(-1);
       // Until the year 10000: milliseconds instead of seconds would deny everybody for ever.
@@ -69,10 +76,10 @@ Denylist Denylist::parse(ConfigReader& reader, const char* key) {
         reader.fail_at(key, entry, "issued_before must be a time in seconds since 1970");
         break;
       }
-      Time& before = out.subjects_[pair_key(issuer, subject)];
+      Time& before = out.entries_[entry_name(subject_kind, issuer, subject)];
       before = std::max(before, Time{seconds * 1000});
     } else if (size == 1 && !api_key.empty()) {
-      out.api_keys_.emplace(api_key);
+      out.entries_[entry_name(api_key_kind, api_key, {})] = always;
     } else {
       reader.fail_at(key, entry, R"(an entry is {"iss", "jti"}, {"iss", "sub", "issued_before": seconds} or {"api_key": id})");
     }
@@ -80,11 +87,16 @@ Denylist Denylist::parse(ConfigReader& reader, const char* key) {
   return out;
 }
 
+bool Denylist::names(std::string_view kind, std::string_view first, std::string_view second,
+                     const std::optional<Time>& issued_at) const {
+  const auto found = entries_.find(entry_name(kind, first, second));
+  return found != entries_.end() && (!issued_at || *issued_at < found->second);
+}
+
 bool Denylist::holds(const CredentialNames& credential) const {
-  if (!credential.api_key.empty() && api_keys_.contains(credential.api_key)) return true;
-  if (!credential.token_id.empty() && token_ids_.contains(pair_key(credential.issuer, credential.token_id))) return true;
-  const auto found = subjects_.find(pair_key(credential.issuer, credential.subject));
-  return found != subjects_.end() && (!credential.issued_at || *credential.issued_at < found->second);
+  const auto& [issuer, subject, token_id, api_key, issued_at] = credential;
+  return (!api_key.empty() && names(api_key_kind, api_key, {}, {})) ||
+         (!token_id.empty() && names(token_id_kind, issuer, token_id, {})) || names(subject_kind, issuer, subject, issued_at);
 }
 
 }  // namespace postern

@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "config_reader.h"
 #include "postern/time.h"
@@ -31,14 +30,14 @@ class Denylist {
   // issued_before: a credential that does not say when it was issued is denied too.
   // An empty list is the rule, and is asked in every request: the credential's names are not even looked at.
   [[nodiscard]] bool denies(const CredentialNames& credential) const { return size() != 0 && holds(credential); }
-  [[nodiscard]] std::size_t size() const { return token_ids_.size() + subjects_.size() + api_keys_.size(); }
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
   [[nodiscard]] bool holds(const CredentialNames& credential) const;
+  [[nodiscard]] bool names(std::string_view kind, std::string_view first, std::string_view second,
+                           const std::optional<Time>& issued_at) const;
 
-  std::unordered_set<std::string> token_ids_;       // issuer NUL jti
-  std::unordered_map<std::string, Time> subjects_;  // issuer NUL sub, and the latest `issued_before`
-  std::unordered_set<std::string> api_keys_;
+  std::map<std::string, Time> entries_;  // what is denied (entry_name), and the latest `issued_before`
 };
 
 }  // namespace postern

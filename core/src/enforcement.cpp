@@ -208,10 +208,12 @@ bool Enforcement::hide_denial(const Reason& unknown) {
 }
 
 bool Enforcement::decide(Decision& decision, Resource resource, Action action) {
-  auto decided = gate_.settings.policy.decide(user_, resource, action);
-  if (!decided) return refuse(decided.error());
-  decision = std::move(decided).value();
-  return true;
+  return decide(decision, name(resource), name(action));
+}
+
+bool Enforcement::decide(Decision& decision, std::string_view resource, std::string_view action) {
+  auto refusal = gate_.settings.policy.decide(user_, resource, action, decision);
+  return refusal ? refuse(*std::move(refusal)) : true;
 }
 
 bool Enforcement::take_body(BodyResult& given) {
@@ -886,8 +888,8 @@ Flow<bool> Enforcement::assistant_latest() {
 
 json::Value Enforcement::explanation() const {
   json::Value out = json::Value::object();
-  if (!decision_.rule_key.empty()) {
-    out.set("rule", json::Value::string(decision_.rule_key));
+  if (decision_.rule != nullptr) {
+    out.set("rule", json::Value::string(decision_.rule->key));
     out.set("filter", decision_.filter ? decision_.filter->to_json() : json::Value{});
     json::Value stamp = json::Value::object();
     for (const auto& [field, value] : decision_.stamp) stamp.set(field, value);

@@ -157,6 +157,7 @@ class Enforcement {
   [[nodiscard]] bool refuse(const Reason& reason) { return refuse(reason.error, reason.text); }
   [[nodiscard]] bool refuse(Refusal refusal);
   [[nodiscard]] bool decide(Decision& decision, Resource resource, Action action);
+  [[nodiscard]] bool decide(Decision& decision, std::string_view resource, std::string_view action);
 
   [[nodiscard]] const Route& route() const { return *match_.route; }
   [[nodiscard]] bool filtered() const { return decision_.filter.has_value(); }

@@ -54,9 +54,7 @@ Flow<bool> Enforcement::consult_custom() {
 Flow<bool> Enforcement::custom() {
   const CustomRoute& custom = *match_.custom;
   if (custom.access == CustomRoute::Access::rule) {
-    auto decision = gate_.settings.policy.decide(user_, custom.resource, custom.action);
-    if (!decision) co_return refuse(decision.error());
-    decision_ = std::move(decision).value();
+    if (!decide(decision_, custom.resource, custom.action)) co_return false;
   }
   for (const auto& [name, wanted] : custom.path_equals) {
     const json::Value value = is_user_reference(wanted) ? user_value(wanted, user_) : json::Value::string(wanted);

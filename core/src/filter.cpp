@@ -48,6 +48,10 @@ json::Value user_value(std::string_view reference, const User& user) {
   return value == nullptr ? json::Value{} : *value;
 }
 
+json::Value operand_for(const json::Value& operand, const User& user) {
+  return operand.is_string() && is_user_reference(operand.as_string()) ? user_value(operand.as_string(), user) : operand;
+}
+
 Result<Filter, json::ParseFault> Filter::parse(const json::Value& value) { return parse_object(value, 1, Operands::references); }
 
 Result<Filter, json::ParseFault> Filter::parse_resolved(const json::Value& value) {
@@ -128,38 +132,25 @@ Result<Filter, json::ParseFault> Filter::parse_field(const json::Member& member,
   return filter;
 }
 
-Result<Filter> Filter::resolve(const User& user) const {
-  Filter resolved;
-  resolved.op_ = op_;
-  resolved.field_ = field_;
-  for (const Filter& branch : branches_) {
-    auto inner = branch.resolve(user);
-    if (!inner) return inner.error();
-    resolved.branches_.push_back(std::move(inner).value());
+bool Filter::resolve(const User& user, Filter& out) const {
+  out.op_ = op_;
+  out.field_ = field_;
+  out.branches_.resize(branches_.size());
+  for (std::size_t i = 0; i < branches_.size(); ++i) {
+    if (!branches_[i].resolve(user, out.branches_[i])) return false;
   }
-  if (op_ != Op::equal && op_ != Op::contains) return resolved;
+  if (op_ != Op::equal && op_ != Op::contains) return true;
 
-  const auto replaced = [&user](const json::Value& value) {
-    return value.is_string() && is_user_reference(value.as_string()) ? user_value(value.as_string(), user) : value;
-  };
   if (operand_.is_array()) {
-    resolved.operand_ = json::Value::array();
-    for (const json::Value& item : operand_.items()) {
-      json::Value value = replaced(item);
-      if (!is_usable_scalar(value)) return Error::policy_denied;
-      resolved.operand_.push_back(std::move(value));
-    }
-    return resolved;
+    out.operand_ = json::Value::array();
+    for (const json::Value& item : operand_.items()) out.operand_.push_back(operand_for(item, user));
+  } else {
+    out.operand_ = operand_for(operand_, user);
   }
-  resolved.operand_ = replaced(operand_);
-  // A claim that is itself a list may stand behind $contains: all of its items must be held.
-  if (op_ == Op::contains && resolved.operand_.is_array()) {
-    const auto& items = resolved.operand_.items();
-    if (items.empty() || !std::all_of(items.begin(), items.end(), is_usable_scalar)) return Error::policy_denied;
-    return resolved;
-  }
-  if (!is_usable_scalar(resolved.operand_)) return Error::policy_denied;
-  return resolved;
+  if (op_ == Op::equal || !out.operand_.is_array()) return is_usable_scalar(out.operand_);
+  // The policy's list, or a claim that is itself one: all of its items must be held.
+  const std::vector<json::Value>& items = out.operand_.items();
+  return !items.empty() && std::all_of(items.begin(), items.end(), is_usable_scalar);
 }
 
 bool Filter::matches(const json::Value& metadata) const {

@@ -32,9 +32,9 @@ class Filter {
   // What both of two resolved filters match.
   [[nodiscard]] static Filter both(Filter one, Filter other);
 
-  // The filter for this user, references replaced. Error policy_denied when an operand is missing,
+  // The filter for this user, references replaced, into `out`, a filter as it is made. False when an operand is missing,
   // empty or not a scalar (for $contains: a scalar or a list of them).
-  [[nodiscard]] Result<Filter> resolve(const User& user) const;
+  [[nodiscard]] bool resolve(const User& user, Filter& out) const;
 
   // Whether a stored object's metadata fulfils a resolved filter. Metadata that is no object: no.
   [[nodiscard]] bool matches(const json::Value& metadata) const;
@@ -79,5 +79,7 @@ class Filter {
 [[nodiscard]] bool is_user_reference(std::string_view text);
 [[nodiscard]] bool is_known_user_reference(std::string_view text);
 [[nodiscard]] json::Value user_value(std::string_view reference, const User& user);
+// A policy's operand for this user: what it refers to, or itself.
+[[nodiscard]] json::Value operand_for(const json::Value& operand, const User& user);
 
 }  // namespace postern

@@ -211,12 +211,13 @@ Result<std::string, ConfigError> Gate::filter_for(std::string_view user, std::st
                                                   const FilterForm& form) const {
   const auto question = parse_question(state_->settings, user, resource, action);
   if (!question) return question.error();
-  const auto decision = state_->settings.policy.decide(question->user, question->resource, question->action);
+  Decision decision;
+  const bool denied = state_->settings.policy.decide(question->user, question->resource, question->action, decision).has_value();
   Reach reach = Reach::always_denied;
-  if (decision) reach = decision->filter ? Reach::conditional : Reach::always_allowed;
-  auto rendered = render_filter(reach, decision && decision->filter ? &*decision->filter : nullptr, form);
+  if (!denied) reach = decision.filter ? Reach::conditional : Reach::always_allowed;
+  auto rendered = render_filter(reach, reach == Reach::conditional ? &*decision.filter : nullptr, form);
   if (!rendered) return argument_fault("form", rendered.error());
-  if (decision) rendered->set("rule", json::Value::string(decision->rule_key));
+  if (!denied) rendered->set("rule", json::Value::string(decision.rule->key));
   return json::write(rendered.value());
 }
 
@@ -224,11 +225,11 @@ Result<bool, ConfigError> Gate::filter_matches(std::string_view user, std::strin
                                                std::string_view metadata) const {
   const auto question = parse_question(state_->settings, user, resource, action);
   if (!question) return question.error();
-  const auto decision = state_->settings.policy.decide(question->user, question->resource, question->action);
-  if (!decision) return false;
-  if (!decision->filter) return true;
+  Decision decision;
+  if (state_->settings.policy.decide(question->user, question->resource, question->action, decision)) return false;
+  if (!decision.filter) return true;
   const auto parsed = json::parse(metadata);
-  return parsed.ok() && decision->filter->matches(parsed.value());
+  return parsed.ok() && decision.filter->matches(parsed.value());
 }
 
 const std::string& Gate::upstream_url() const { return state_->settings.upstream.url; }

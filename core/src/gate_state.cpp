@@ -1,5 +1,7 @@
 #include "gate_state.h"
 
+#include <algorithm>
+
 namespace postern {
 
 IssuerState::IssuerState(IssuerSettings s, std::uint32_t i, const std::shared_ptr<TableBudget>& tables)
@@ -59,20 +61,27 @@ const Jwk* GateState::find_key(std::uint64_t handle) const {
 #endif
 
 std::uint64_t GateState::begin_fetch(FlowDriver* owner) {
-  object_fetches_.emplace(++last_fetch_id_, owner);
+  object_fetches_.emplace_back(++last_fetch_id_, owner);
   owner->object_fetch_id = last_fetch_id_;
   return last_fetch_id_;
 }
 
 // A flow that waits for one answer asks for no other, so there is no more than the last.
 void GateState::end_fetch(const FlowDriver& owner) {
-  if (owner.object_fetch_id != 0) object_fetches_.erase(owner.object_fetch_id);
+  if (owner.object_fetch_id != 0) take_fetch(owner.object_fetch_id);
+}
+
+FlowDriver* GateState::take_fetch(std::uint64_t fetch_id) {
+  const auto found = std::lower_bound(object_fetches_.begin(), object_fetches_.end(), fetch_id,
+                                      [](const auto& fetch, std::uint64_t id) { return fetch.first < id; });
+  if (found == object_fetches_.end() || found->first != fetch_id) return nullptr;
+  FlowDriver* const owner = found->second;
+  object_fetches_.erase(found);
+  return owner;
 }
 
 void GateState::give(std::uint64_t fetch_id, IncomingResponse response, Time now) {
-  if (const auto found = object_fetches_.find(fetch_id); found != object_fetches_.end()) {
-    FlowDriver* owner = found->second;
-    object_fetches_.erase(found);
+  if (FlowDriver* const owner = take_fetch(fetch_id)) {
     if (owner->awaited() == Awaited::object) owner->give(std::move(response));
     return;
   }

@@ -5,7 +5,6 @@
 #include <deque>
 #include <memory>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "flow.h"
@@ -67,10 +66,13 @@ class GateState {
   bool denylist_given = false;            // by the host, ever: then it asks about open streams too
 
  private:
+  // Whose fetch this is, which is then no longer under way; nullptr: nobody's.
+  FlowDriver* take_fetch(std::uint64_t fetch_id);
+
   std::uint64_t last_step_id_ = 0;
   // Key caches number their fetches from (issuer + 1) << 40 on, online checks from 1 << 62; these stay below.
   std::uint64_t last_fetch_id_ = 0;
-  std::unordered_map<std::uint64_t, FlowDriver*> object_fetches_;
+  std::vector<std::pair<std::uint64_t, FlowDriver*>> object_fetches_;  // under way, in the order of their ids
 };
 
 }  // namespace postern

@@ -76,25 +76,25 @@ std::size_t bytes_of(const User& user) {
 
 }  // namespace
 
-template <typename T>
-void OnlineCheck::Memory<T>::remember(const std::string& digest, T value, std::size_t bytes, Time until) {
+const OnlineCheck::Word* OnlineCheck::Memory::find(const std::string& digest, Time now) const {
+  const auto found = entries_.find(digest);
+  return found == entries_.end() || now >= found->second.until ? nullptr : &found->second.word;
+}
+
+void OnlineCheck::Memory::remember(const std::string& digest, Word word, std::size_t bytes, Time until) {
   forget(digest);
-  entries_.emplace(digest, Entry{std::move(value), bytes, until, ++last_number_});
+  entries_[digest] = Entry{std::move(word), bytes, until, ++last_number_};
   order_.emplace_back(digest, last_number_);
   bytes_ += bytes;
   // Names of entries that were replaced go too: the list is never longer than twice the entries.
   while (!order_.empty() && (entries_.size() > entries_max_ || bytes_ > bytes_max_ || order_.size() > 2 * entries_.size() + 16)) {
-    const auto found = entries_.find(order_.front().first);
-    if (found != entries_.end() && found->second.number == order_.front().second) {
-      bytes_ -= found->second.bytes;
-      entries_.erase(found);
-    }
+    const auto& [oldest, number] = order_.front();
+    if (const auto found = entries_.find(oldest); found != entries_.end() && found->second.number == number) forget(oldest);
     order_.pop_front();
   }
 }
 
-template <typename T>
-void OnlineCheck::Memory<T>::forget(const std::string& digest) {
+void OnlineCheck::Memory::forget(const std::string& digest) {
   const auto found = entries_.find(digest);
   if (found == entries_.end()) return;
   bytes_ -= found->second.bytes;
@@ -112,8 +112,8 @@ OnlineCheck::Answer OnlineCheck::find(std::string_view token, Time first_asked, 
   if (token.size() > jws_bytes_max) return Error::token_too_large;
   const auto bytes = crypto::sha256(token);
   const std::string digest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (const User* user = users_.find(digest, now)) return *user;
-  if (const Error* error = refusals_.find(digest, now)) return *error;
+  if (const Word* known = users_.find(digest, now)) return known->user;
+  if (const Word* known = refusals_.find(digest, now)) return known->error;
   if (failures_.find(digest, now) != nullptr) return Unavailable{failure_seconds};
   if (settings_.kind == OnlineCheckSettings::Kind::supabase) {
     // Who writes `exp` into a token cannot gain by it: it is past, so the authority would say no.
@@ -231,12 +231,12 @@ void OnlineCheck::learn_user(const Flight& flight, const json::Element& reply, c
   const std::size_t bytes = bytes_of(user);
   refusals_.forget(flight.digest);
   failures_.forget(flight.digest);
-  users_.remember(flight.digest, std::move(user), bytes, until);
+  users_.remember(flight.digest, {std::make_shared<const User>(std::move(user)), {}}, bytes, until);
 }
 
 void OnlineCheck::refuse(const Flight& flight, Error error, Time now) {
   users_.forget(flight.digest);
-  refusals_.remember(flight.digest, error, 1, now.plus_seconds(settings_.negative_cache_seconds));
+  refusals_.remember(flight.digest, {nullptr, error}, 1, now.plus_seconds(settings_.negative_cache_seconds));
 }
 
 }  // namespace postern

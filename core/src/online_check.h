@@ -9,9 +9,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -36,7 +37,7 @@ class OnlineCheck {
     std::int64_t retry_after_seconds;
   };
   // Error: what the authority said of it, or token_too_large, or of a Supabase token token_expired, unasked.
-  using Answer = std::variant<User, Fetch, Wait, Unavailable, Error>;
+  using Answer = std::variant<std::shared_ptr<const User>, Fetch, Wait, Unavailable, Error>;
 
   // `first_fetch_id`: fetch ids of this check count up from it.
   OnlineCheck(OnlineCheckSettings settings, std::uint64_t first_fetch_id);
@@ -59,30 +60,31 @@ class OnlineCheck {
     std::string token;
     Time deadline;  // when its carrier is taken for lost
   };
-  // Remembers values until their time, the oldest making room for new ones.
-  template <typename T>
+  // What an authority said of a token: a user, or why not. Of a failure there is neither to tell.
+  struct Word {
+    std::shared_ptr<const User> user;
+    Error error{};
+  };
+  // Remembers words until their time, the oldest making room for new ones.
   class Memory {
    public:
     Memory(std::size_t entries_max, std::size_t bytes_max) : entries_max_(entries_max), bytes_max_(bytes_max) {}
-    [[nodiscard]] const T* find(const std::string& digest, Time now) const {
-      const auto found = entries_.find(digest);
-      return found == entries_.end() || now >= found->second.until ? nullptr : &found->second.value;
-    }
-    void remember(const std::string& digest, T value, std::size_t bytes, Time until);
+    [[nodiscard]] const Word* find(const std::string& digest, Time now) const;
+    void remember(const std::string& digest, Word word, std::size_t bytes, Time until);
     void forget(const std::string& digest);
 
    private:
     struct Entry {
-      T value;
-      std::size_t bytes;
+      Word word;
+      std::size_t bytes = 0;
       Time until;
-      std::uint64_t number;  // tells an entry from an older one of the same digest in `order_`
+      std::uint64_t number = 0;  // tells an entry from an older one of the same digest in `order_`
     };
     std::size_t entries_max_;
     std::size_t bytes_max_;
     std::size_t bytes_ = 0;
     std::uint64_t last_number_ = 0;
-    std::unordered_map<std::string, Entry> entries_;
+    std::map<std::string, Entry> entries_;
     std::deque<std::pair<std::string, std::uint64_t>> order_;  // oldest first
   };
 
@@ -98,9 +100,9 @@ class OnlineCheck {
   OnlineCheckSettings settings_;
   std::uint64_t last_fetch_id_;
   std::vector<Flight> flights_;
-  Memory<User> users_{100'000, online_cache_bytes_max};
-  Memory<Error> refusals_{online_refusals_max, online_refusals_max};
-  Memory<std::monostate> failures_{online_refusals_max, online_refusals_max};
+  Memory users_{100'000, online_cache_bytes_max};
+  Memory refusals_{online_refusals_max, online_refusals_max};
+  Memory failures_{online_refusals_max, online_refusals_max};
 };
 
 }  // namespace postern

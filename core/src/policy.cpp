@@ -311,37 +311,27 @@ std::vector<std::string> Policy::warnings() const {
   return out;
 }
 
-Result<Decision, Refusal> Policy::decide(const User& user, std::string_view resource, std::string_view action) const {
+std::optional<Refusal> Policy::decide(const User& user, std::string_view resource, std::string_view action, Decision& out) const {
   const Rule* rule = find_rule(resource, action);
-  if (rule == nullptr || !rule->allowed) return Refusal{Error::policy_denied};
-  if (auto refusal = check_requirement(rule->require, user)) return *refusal;
+  if (rule == nullptr || !rule->allowed) return Error::policy_denied;
+  if (auto refusal = check_requirement(rule->require, user)) return refusal;
 
-  Decision decision;
-  decision.rule_key = rule->key;
-  if (rule->filter) {
-    auto resolved = rule->filter->resolve(user);
-    if (!resolved) return Refusal{resolved.error()};
-    decision.filter = std::move(resolved).value();
-  }
-  const auto resolve = [&user](const json::Value& operand) {
-    return operand.is_string() && is_user_reference(operand.as_string()) ? user_value(operand.as_string(), user) : operand;
-  };
+  if (rule->filter && !rule->filter->resolve(user, out.filter.emplace())) return Error::policy_denied;
+  out.stamp.reserve(rule->stamp.size());
   for (const auto& [field, operand] : rule->stamp) {
-    json::Value value = resolve(operand);
-    const bool usable = (value.is_string() && !value.as_string().empty()) || value.is_number() || value.is_boolean();
-    if (!usable) return Refusal{Error::policy_denied};
-    decision.stamp.emplace_back(field, std::move(value));
+    if (!is_operand(out.stamp.emplace_back(field, operand_for(operand, user)).second)) return Error::policy_denied;
   }
   if (rule->namespace_rule) {
-    NamespaceRule resolved{rule->namespace_rule->mode, {}};
+    NamespaceRule& resolved = out.namespace_rule.emplace();
+    resolved.mode = rule->namespace_rule->mode;
     for (const std::string& label : rule->namespace_rule->labels) {
-      const json::Value value = resolve(json::Value::string(label));
-      if (!value.is_string() || value.as_string().empty()) return Refusal{Error::policy_denied};
+      const json::Value value = operand_for(json::Value::string(label), user);
+      if (value.as_string().empty()) return Error::policy_denied;
       resolved.labels.push_back(store_label(value.as_string()));
     }
-    decision.namespace_rule = std::move(resolved);
   }
-  return decision;
+  out.rule = rule;
+  return std::nullopt;
 }
 
 }  // namespace postern

@@ -57,7 +57,7 @@ struct Rule {
 
 // What the policy says about one request. A denial is a Refusal instead.
 struct Decision {
-  std::string rule_key;
+  const Rule* rule = nullptr;                   // of the policy; nullptr: nothing was decided, the rest says nothing
   std::optional<Filter> filter;                 // resolved for the user; none: every object
   Stamp stamp;                                  // resolved
   std::optional<NamespaceRule> namespace_rule;  // resolved: labels as they stand in the store
@@ -91,11 +91,12 @@ class Policy {
   [[nodiscard]] std::vector<std::string> warnings() const;
 
   // Most specific rule wins, exactly one runs: resource:action, resource, *:action, *. No rule: denied
-  // (LangGraph allows it). A missing, empty or unusable operand denies too.
-  [[nodiscard]] Result<Decision, Refusal> decide(const User& user, Resource resource, Action action) const {
-    return decide(user, name(resource), name(action));
+  // (LangGraph allows it). A missing, empty or unusable operand denies too. `out`: a decision as it is made.
+  [[nodiscard]] std::optional<Refusal> decide(const User& user, Resource resource, Action action, Decision& out) const {
+    return decide(user, name(resource), name(action), out);
   }
-  [[nodiscard]] Result<Decision, Refusal> decide(const User& user, std::string_view resource, std::string_view action) const;
+  [[nodiscard]] std::optional<Refusal> decide(const User& user, std::string_view resource, std::string_view action,
+                                              Decision& out) const;
   // The rule that would run; nullptr: none.
   [[nodiscard]] const Rule* find_rule(std::string_view resource, std::string_view action) const;
 

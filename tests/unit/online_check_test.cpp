@@ -52,7 +52,7 @@ Fetch fetch_of(OnlineCheck::Answer answer) {
 
 // "" for a user, else what came instead.
 std::string outcome(OnlineCheck::Answer answer) {
-  if (std::holds_alternative<User>(answer)) return "";
+  if (std::holds_alternative<std::shared_ptr<const User>>(answer)) return "";
   if (const auto* error = std::get_if<Error>(&answer)) return std::string(name(*error));
   if (std::holds_alternative<OnlineCheck::Unavailable>(answer)) return "unavailable";
   return std::holds_alternative<Fetch>(answer) ? "fetch" : "wait";
@@ -70,7 +70,7 @@ TEST(OnlineCheck, SupabaseIsAskedAsTheTutorialAsksIt) {
   EXPECT_TRUE(check.give(fetch.fetch_id, reply(200, R"({"id":"u1","email":"a@b.c","role":"authenticated"})"), start));
   EXPECT_FALSE(check.give(fetch.fetch_id, reply(200), start)) << "answered already";
   OnlineCheck::Answer answer = check.find(token, start, start);
-  const User& user = std::get<User>(answer);
+  const User& user = *std::get<std::shared_ptr<const User>>(answer);
   EXPECT_EQ(user.identity, "supabase:u1");
   EXPECT_EQ(user.fields_json, R"({"email":"a@b.c"})");
   EXPECT_EQ(user.credential.issuer, "https://p.supabase.co/auth/v1");
@@ -230,7 +230,7 @@ TEST(OnlineCheck, ASupabaseTokenHasItsNamesForADenylist) {
   const std::string token = jwt(R"({"sub":"u1","jti":"j1","iat":1799999000})");
   check.give(fetch_of(check.find(token, start, start)).fetch_id, reply(200, R"({"id":"u1","iat":1,"jti":"not this"})"), start);
   OnlineCheck::Answer answer = check.find(token, start, start);
-  const CredentialNames& names = std::get<User>(answer).credential;
+  const CredentialNames& names = std::get<std::shared_ptr<const User>>(answer)->credential;
   EXPECT_EQ(names.issuer, "https://p.supabase.co/auth/v1");
   EXPECT_EQ(names.token_id, "j1");
   EXPECT_EQ(names.issued_at, Time{1'799'999'000'000});
