@@ -335,8 +335,10 @@ bool Enforcement::take_list(const IncomingResponse& reply, json::Value& out) {
 
 StepResult<IncomingResponse> Enforcement::ask(const char* method, std::string_view path, std::string body,
                                               std::size_t bytes_max) {
-  std::string url = gate_.settings.upstream.url;
-  url += path;
+  const std::string& upstream = gate_.settings.upstream.url;
+  std::string url;
+  url.reserve(upstream.size() + path.size());
+  url.append(upstream).append(path);
   if (explaining_) {
     json::Value check = json::Value::object();
     check.set("method", json::Value::string(method));

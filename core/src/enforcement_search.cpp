@@ -231,12 +231,15 @@ Flow<bool> Enforcement::gather(std::size_t wanted, Listing& listing) {
         break;
       }
     }
-    std::sort(listing.items.begin(), listing.items.end(), [&](const json::Value& a, const json::Value& b) {
+    const auto comes_before = [&](const json::Value& a, const json::Value& b) {
       const std::string_view key_a = sort_key(a, sort_by);
       const std::string_view key_b = sort_key(b, sort_by);
       if (key_a != key_b) return ascending ? key_a < key_b : key_b < key_a;
       return a.find(id_key)->as_string() < b.find(id_key)->as_string();
-    });
+    };
+    // By a heap: a third of the code of std::sort, for a list that has to be fetched first.
+    std::make_heap(listing.items.begin(), listing.items.end(), comes_before);
+    std::sort_heap(listing.items.begin(), listing.items.end(), comes_before);
   } else {
     const Equalities necessary = decision_.filter->necessary();
     if (contradicts(query, necessary)) co_return true;

@@ -125,6 +125,7 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
   }
   const auto& more = settings.upstream.forward_headers;
   const bool any_body = match_ && match_->custom != nullptr && match_->custom->body == CustomRoute::Body::any;
+  kept_headers_.reserve(forwarded_headers.size() + more.size() + 1);
   for (std::size_t i = 0; i < head.headers_size; ++i) {
     const std::string_view name = head.headers[i].name;
     const std::string_view value = head.headers[i].value;
