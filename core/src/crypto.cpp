@@ -19,7 +19,19 @@ extern "C" {
 
 #include "ecdsa.h"
 #include "ed25519.h"
+#include "sha256.h"
 #include "table_budget.h"
+
+#ifdef MBEDTLS_SHA256_PROCESS_ALT
+// What mbedTLS itself hashes in wasm (PSS's masks, the nonces of ES256) is hashed by the own code too: there is one SHA-256.
+extern "C" int mbedtls_internal_sha256_process(mbedtls_sha256_context* context, const unsigned char* block) {
+  postern::sha256::State state;
+  std::copy_n(context->MBEDTLS_PRIVATE(state), state.size(), state.begin());
+  postern::sha256::compress(state, block, 1);
+  std::copy(state.begin(), state.end(), context->MBEDTLS_PRIVATE(state));
+  return 0;
+}
+#endif
 
 namespace postern::crypto {
 
@@ -61,7 +73,6 @@ struct Key::State {
     mbedtls_rsa_free(&rsa);
     mbedtls_ecp_group_free(&group);
     mbedtls_ecp_point_free(&point);
-    mbedtls_platform_zeroize(secret.data(), secret.size());
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -70,7 +81,7 @@ struct Key::State {
   mutable mbedtls_rsa_context rsa;  // rsa only
   mutable mbedtls_ecp_group group;  // ec_* only
   mutable mbedtls_ecp_point point;  // ec_* only
-  std::string secret;               // symmetric only
+  std::optional<Hmac> hmac;         // symmetric only
   std::string coordinates;          // ec_* only: x, then y
   std::optional<ed25519::PublicKey> ed25519_key;
 
@@ -104,8 +115,6 @@ void Key::use_tables(std::shared_ptr<TableBudget> tables) {
 }
 
 namespace {
-
-constexpr std::size_t hash_bytes_max = 64;
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
@@ -188,26 +197,126 @@ bool has_roca_fingerprint(std::string_view modulus) {
   return true;
 }
 
-using Digest = std::array<unsigned char, hash_bytes_max>;
+// As long as the longest hash; a shorter one's bytes come first, then zeros.
+using Digest = std::array<unsigned char, 64>;
 
-bool verify_hmac(const Key::State& key, Hash hash, std::string_view input, std::string_view signature) {
-  const mbedtls_md_info_t* md = mbedtls_md_info_from_type(md_type(hash));
-  Digest mac{};
-  if (md == nullptr ||
-      mbedtls_md_hmac(md, bytes_of(key.secret), key.secret.size(), bytes_of(input), input.size(), mac.data()) != 0) {
-    return false;
+std::string_view text_of(const Digest& digest, std::size_t size) { return {reinterpret_cast<const char*>(digest.data()), size}; }
+
+std::size_t hash_bytes(Hash hash) { return hash == Hash::sha256 ? 32 : hash == Hash::sha384 ? 48 : 64; }
+
+// SHA-384 and SHA-512; its copies go on from where it stands.
+class Sha512 {
+ public:
+  explicit Sha512(Hash hash) {
+    mbedtls_sha512_init(&context_);
+    require(mbedtls_sha512_starts(&context_, hash == Hash::sha384 ? 1 : 0));
   }
-  return equal_constant_time(std::string_view(reinterpret_cast<const char*>(mac.data()), mbedtls_md_get_size(md)), signature);
+  Sha512(const Sha512& other) : context_(other.context_) {}
+  Sha512& operator=(const Sha512&) = delete;
+  ~Sha512() { mbedtls_sha512_free(&context_); }  // zeroizes it
+
+  Sha512& update(std::string_view bytes) {
+    require(mbedtls_sha512_update(&context_, bytes_of(bytes), bytes.size()));
+    return *this;
+  }
+  Digest finish() {
+    Digest out{};
+    require(mbedtls_sha512_finish(&context_, out.data()));
+    return out;
+  }
+
+ private:
+  // Fails only for wrong arguments or hardware acceleration, which is not configured; a digest of zeros must never pass for one.
+  static void require(int result) {
+    if (result != 0) __builtin_trap();
+  }
+  mbedtls_sha512_context context_;
+};
+
+Digest digest_of(Hash hash, std::string_view input) {
+  if (hash != Hash::sha256) return Sha512(hash).update(input).finish();
+  Digest out{};
+  const sha256::Digest digest = sha256::digest(input);
+  std::copy(digest.begin(), digest.end(), out.begin());
+  return out;
 }
 
-bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, unsigned digest_size, std::string_view signature) {
+}  // namespace
+
+struct Hmac::State {
+  explicit State(Hash of_hash) : hash(of_hash) {}
+  ~State() {
+    mbedtls_platform_zeroize(inner256.data(), sizeof inner256);
+    mbedtls_platform_zeroize(outer256.data(), sizeof outer256);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  Hash hash;
+  // After a block of the padded secret, exclusive-or 0x36 and 0x5c.
+  sha256::State inner256 = sha256::initial;
+  sha256::State outer256 = sha256::initial;
+  std::optional<Sha512> inner512;  // SHA-384 and SHA-512
+  std::optional<Sha512> outer512;
+};
+
+Hmac::Hmac(Hmac&&) noexcept = default;
+Hmac& Hmac::operator=(Hmac&&) noexcept = default;
+Hmac::~Hmac() = default;
+
+// FIPS 198-1 section 4, steps 1 to 5 and 7.
+Hmac::Hmac(Hash hash, std::string_view secret) : state_(std::make_unique<State>(hash)) {
+  const std::size_t block_bytes = hash == Hash::sha256 ? 64 : 128;
+  std::array<unsigned char, 128> block{};
+  if (secret.size() > block_bytes) {
+    Digest digest = digest_of(hash, secret);
+    std::copy_n(digest.begin(), hash_bytes(hash), block.begin());
+    mbedtls_platform_zeroize(digest.data(), digest.size());
+  } else {
+    std::copy_n(bytes_of(secret), secret.size(), block.begin());
+  }
+  const auto take = [&](unsigned char pad, sha256::State& state256, std::optional<Sha512>& state512) {
+    for (unsigned char& byte : block) byte ^= pad;
+    if (hash == Hash::sha256) {
+      sha256::compress(state256, block.data(), 1);
+    } else {
+      state512.emplace(hash).update({reinterpret_cast<const char*>(block.data()), block.size()});
+    }
+  };
+  take(0x36, state_->inner256, state_->inner512);
+  take(0x36 ^ 0x5c, state_->outer256, state_->outer512);
+  mbedtls_platform_zeroize(block.data(), block.size());
+}
+
+Hash Hmac::hash() const { return state_->hash; }
+
+// Steps 6, 8 and 9.
+std::array<std::uint8_t, 64> Hmac::mac(std::string_view input) const {
+  const State& state = *state_;
+  if (state.hash != Hash::sha256) {
+    const Digest inner = Sha512(*state.inner512).update(input).finish();
+    return Sha512(*state.outer512).update(text_of(inner, hash_bytes(state.hash))).finish();
+  }
+  const sha256::Digest inner = sha256::finish(state.inner256, sha256::block_bytes, input);
+  const sha256::Digest outer =
+      sha256::finish(state.outer256, sha256::block_bytes, {reinterpret_cast<const char*>(inner.data()), inner.size()});
+  Digest out{};
+  std::copy(outer.begin(), outer.end(), out.begin());
+  return out;
+}
+
+namespace {
+
+bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, std::size_t digest_size,
+                std::string_view signature) {
   const mbedtls_md_type_t md = md_type(jwa.hash);
   if (jwa.scheme == Scheme::rsa_pss) {
     // RFC 7518 3.5: the salt is as long as the hash, and MGF1 uses the same hash.
-    return mbedtls_rsa_rsassa_pss_verify_ext(&key.rsa, md, digest_size, digest.data(), md, static_cast<int>(digest_size),
-                                             bytes_of(signature)) == 0;
+    return mbedtls_rsa_rsassa_pss_verify_ext(&key.rsa, md, static_cast<unsigned>(digest_size), digest.data(), md,
+                                             static_cast<int>(digest_size), bytes_of(signature)) == 0;
   }
-  return mbedtls_rsa_rsassa_pkcs1_v15_verify(&key.rsa, md, digest_size, digest.data(), bytes_of(signature)) == 0;
+  return mbedtls_rsa_rsassa_pkcs1_v15_verify(&key.rsa, md, static_cast<unsigned>(digest_size), digest.data(),
+                                             bytes_of(signature)) == 0;
 }
 
 // RFC 7518 3.4: r and s, big-endian, each as long as the order. mbedtls_ecdsa_verify refuses r and s outside
@@ -234,16 +343,8 @@ bool verify_ecdsa(const Key::State& key, const Digest& digest, std::size_t diges
 bool verify_ed25519(const Key::State& state, std::string_view input, std::string_view signature) {
   if (!state.ed25519_key) return false;
   const ed25519::PublicKey& key = *state.ed25519_key;
-  ed25519::Hash hash{};
-  mbedtls_sha512_context context;
-  mbedtls_sha512_init(&context);
-  bool hashed = mbedtls_sha512_starts(&context, 0) == 0;
-  for (const std::string_view part : {signature.substr(0, 32), key.encoded(), input}) {
-    hashed = hashed && mbedtls_sha512_update(&context, bytes_of(part), part.size()) == 0;
-  }
-  hashed = hashed && mbedtls_sha512_finish(&context, hash.data()) == 0;
-  mbedtls_sha512_free(&context);
-  const bool good = hashed && key.verify(signature, hash);
+  const ed25519::Hash hash = Sha512(Hash::sha512).update(signature.substr(0, 32)).update(key.encoded()).update(input).finish();
+  const bool good = key.verify(signature, hash);
   if (good && state.ed25519_user != nullptr) state.ed25519_user->count_use();
   return good;
 }
@@ -333,10 +434,11 @@ Result<Key, KeyFault> import_ed25519(std::string_view point) {
   return Key(std::move(state));
 }
 
-Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min) {
-  if (secret.empty() || secret.size() < hash_bytes_min) return KeyFault::secret_too_short;
+Result<Key, KeyFault> import_symmetric(Hash hash, std::string_view secret, std::size_t secret_bytes_min) {
+  if (hash == Hash::none) return KeyFault::unsupported;
+  if (secret.empty() || secret.size() < secret_bytes_min) return KeyFault::secret_too_short;
   auto state = std::make_unique<Key::State>(KeyKind::symmetric);
-  state->secret = secret;
+  state->hmac.emplace(hash, secret);
   return Key(std::move(state));
 }
 
@@ -344,13 +446,13 @@ bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_
   if (key.kind() != jwa.key_kind) return false;
   if (signature.size() != key.signature_bytes(jwa) || signature.empty()) return false;
   const Key::State& state = key.state();
-  if (jwa.scheme == Scheme::hmac) return verify_hmac(state, jwa.hash, input, signature);
+  const std::size_t digest_size = hash_bytes(jwa.hash);
+  if (jwa.scheme == Scheme::hmac) {
+    return state.hmac->hash() == jwa.hash && equal_constant_time(text_of(state.hmac->mac(input), digest_size), signature);
+  }
   if (jwa.scheme == Scheme::eddsa) return verify_ed25519(state, input, signature);
 
-  const mbedtls_md_info_t* md = mbedtls_md_info_from_type(md_type(jwa.hash));
-  Digest digest{};
-  if (md == nullptr || mbedtls_md(md, bytes_of(input), input.size(), digest.data()) != 0) return false;
-  const unsigned digest_size = mbedtls_md_get_size(md);
+  const Digest digest = digest_of(jwa.hash, input);
   switch (jwa.scheme) {
     case Scheme::rsa_pkcs1:
     case Scheme::rsa_pss:
@@ -364,12 +466,7 @@ bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_
   return false;
 }
 
-std::array<std::uint8_t, 32> sha256(std::string_view bytes) {
-  std::array<std::uint8_t, 32> digest{};
-  // Fails only with hardware acceleration, which is not configured; a digest of zeros must never pass for one.
-  if (mbedtls_sha256(bytes_of(bytes), bytes.size(), digest.data(), 0) != 0) __builtin_trap();
-  return digest;
-}
+std::array<std::uint8_t, 32> sha256(std::string_view bytes) { return sha256::digest(bytes); }
 
 bool equal_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && mbedtls_ct_memcmp(a.data(), b.data(), a.size()) == 0;

@@ -1,4 +1,4 @@
-// Verification keys and hashes; the only file that includes mbedTLS is crypto.cpp.
+// Verification keys and hashes; with signing.cpp, crypto.cpp alone includes mbedTLS.
 //
 // Everything here works on public data except HMAC, whose comparison is constant-time.
 #pragma once
@@ -18,6 +18,24 @@ class TableBudget;
 }
 
 namespace postern::crypto {
+
+// HMAC (RFC 2104, FIPS 198-1) under one secret. What the padded secret does to both hashes is computed once, here, and each MAC
+// goes on from there.
+class Hmac {
+ public:
+  // As FIPS 198-1 has it, any length; what is too short for a JWS is for import_symmetric to say.
+  Hmac(Hash hash, std::string_view secret);
+  Hmac(Hmac&&) noexcept;
+  Hmac& operator=(Hmac&&) noexcept;
+  ~Hmac();
+  [[nodiscard]] Hash hash() const;
+  // As many bytes as the hash has; the others are zeros.
+  [[nodiscard]] std::array<std::uint8_t, 64> mac(std::string_view input) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 // An imported key that passed the hygiene checks. Movable, not copyable.
 class Key {
@@ -57,8 +75,8 @@ enum class KeyFault : std::uint8_t {
 [[nodiscard]] Result<Key, KeyFault> import_ec(KeyKind curve, std::string_view x, std::string_view y);
 // The 32 bytes of RFC 8037 2, `x`: only the one encoding of a point, and none of small order.
 [[nodiscard]] Result<Key, KeyFault> import_ed25519(std::string_view point);
-// `hash_bytes_min`: the shortest secret allowed, by the algorithm the key is for.
-[[nodiscard]] Result<Key, KeyFault> import_symmetric(std::string_view secret, std::size_t hash_bytes_min);
+// For HMAC with `hash`; under another one nothing verifies. `secret_bytes_min`: the shortest secret allowed.
+[[nodiscard]] Result<Key, KeyFault> import_symmetric(Hash hash, std::string_view secret, std::size_t secret_bytes_min);
 
 #ifdef POSTERN_WASM
 // For the host's own verifier: modulus and exponent of an RSA key, big-endian; nothing for other kinds.

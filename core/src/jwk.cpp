@@ -196,7 +196,7 @@ Result<Jwk, JwkFault> make_symmetric_jwk(std::string_view kid, const Jwa& alg, s
   if (alg.scheme != Scheme::hmac) return JwkFault{0, "alg: is not for symmetric keys"};
   if (kid.size() > kid_bytes_max) return JwkFault{0, "kid: is too long"};
   // RFC 7518 3.2: a key of the hash's size or larger. An HMAC's tag has that size here.
-  auto key = crypto::import_symmetric(secret, alg.signature_bytes);
+  auto key = crypto::import_symmetric(alg.hash, secret, alg.signature_bytes);
   if (!key) return JwkFault{0, sentence(key.error())};
   return Jwk{std::string(kid), &alg, std::move(key).value()};
 }

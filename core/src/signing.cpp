@@ -1,6 +1,7 @@
 #include "signing.h"
 
 #include <array>
+#include <optional>
 
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/ecp.h>
@@ -59,8 +60,9 @@ struct SigningKey::State {
 
   const Jwa* alg = nullptr;
   std::string kid;
-  std::string secret;               // HS256; for ES256 the bytes of d
-  mutable mbedtls_ecp_group group;  // ES256; mbedTLS keeps tables in it
+  std::optional<crypto::Hmac> hmac;  // HS256
+  std::string secret;                // ES256: the bytes of d
+  mutable mbedtls_ecp_group group;   // ES256; mbedTLS keeps tables in it
   mbedtls_mpi d;
 };
 
@@ -77,7 +79,7 @@ Result<SigningKey, const char*> SigningKey::import(const Jwa& alg, std::string_v
   state->alg = &alg;
   if (alg.scheme == Scheme::hmac && alg.hash == Hash::sha256) {
     if (text.size() < secret_bytes_min) return "a secret for HS256 has 32 bytes or more";
-    state->secret = text;
+    state->hmac.emplace(alg.hash, text);
     return SigningKey(std::move(state));
   }
   if (alg.scheme != Scheme::ecdsa || alg.key_kind != KeyKind::ec_p256) return "only ES256 and HS256 sign here";
@@ -130,14 +132,11 @@ Result<SigningKey, const char*> SigningKey::import(const Jwa& alg, std::string_v
 }
 
 std::string SigningKey::sign(std::string_view input) const {
-  std::array<unsigned char, 2 * coordinate_bytes> out{};
-  if (state_->alg->scheme == Scheme::hmac) {
-    if (mbedtls_md_hmac(sha256_info(), bytes_of(state_->secret), state_->secret.size(), bytes_of(input), input.size(),
-                        out.data()) != 0) {
-      __builtin_trap();  // only for wrong arguments; an unsigned word must never go out
-    }
-    return {reinterpret_cast<const char*>(out.data()), 32};
+  if (state_->hmac) {
+    const auto mac = state_->hmac->mac(input);
+    return {reinterpret_cast<const char*>(mac.data()), state_->alg->signature_bytes};
   }
+  std::array<unsigned char, 2 * coordinate_bytes> out{};
   const auto digest = crypto::sha256(input);
   Blinding blinding(state_->secret, {reinterpret_cast<const char*>(digest.data()), digest.size()});
   mbedtls_mpi r;

@@ -116,3 +116,10 @@ for (let choices = 0; choices < 16; ++choices) {
   const head = [choices % 4, 16 * choices + choices, choices % 4, choices + 1, 7, (choices + 1) % 4, 3 * choices, 9];
   seed("ecdsa", Buffer.concat([Buffer.from(head), Buffer.alloc(96, choices * 17 + 1), Buffer.from([choices % 8, choices, 97])]));
 }
+
+// Around the ends of blocks of 64 and 128 bytes: secrets, messages, what is hashed first.
+for (const secret of [0, 32, 63, 64, 65, 127, 128, 129, 255]) {
+  for (const message of [0, 1, 55, 56, 63, 64, 111, 112, 119, 120, 128, 700]) {
+    seed("sha256", Buffer.concat([Buffer.from([secret, message % 16, message % 4]), Buffer.alloc(secret, 7), Buffer.alloc(message, message)]));
+  }
+}

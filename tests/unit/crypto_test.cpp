@@ -35,7 +35,7 @@ Result<Key, KeyFault> import(const SigningKey& key) {
   const Jwa& jwa = *find_jwa(key.alg);
   switch (jwa.scheme) {
     case Scheme::hmac:
-      return import_symmetric(key.secret, jwa.signature_bytes);
+      return import_symmetric(jwa.hash, key.secret, jwa.signature_bytes);
     case Scheme::rsa_pkcs1:
     case Scheme::rsa_pss:
       return import_rsa(member(key, "n"), member(key, "e"));
@@ -277,10 +277,19 @@ TEST(Crypto, Ed25519PointsAreChecked) {
 
 // RFC 7518 3.2; fast-jwt CVE-2026-44351 accepted an empty secret.
 TEST(Crypto, ShortSecretsAreRefused) {
-  EXPECT_EQ(fault(import_symmetric("", 0)), KeyFault::secret_too_short);
-  EXPECT_EQ(fault(import_symmetric(std::string(31, 'k'), 32)), KeyFault::secret_too_short);
-  EXPECT_TRUE(import_symmetric(std::string(32, 'k'), 32).ok());
-  EXPECT_TRUE(import_symmetric(std::string(5000, 'k'), 64).ok());
+  EXPECT_EQ(fault(import_symmetric(Hash::sha256, "", 0)), KeyFault::secret_too_short);
+  EXPECT_EQ(fault(import_symmetric(Hash::sha256, std::string(31, 'k'), 32)), KeyFault::secret_too_short);
+  EXPECT_TRUE(import_symmetric(Hash::sha256, std::string(32, 'k'), 32).ok());
+  EXPECT_TRUE(import_symmetric(Hash::sha512, std::string(5000, 'k'), 64).ok());
+}
+
+// The states after the secret are one hash's.
+TEST(Crypto, SecretIsForOneHash) {
+  const SigningKey signer = make_key("HS512");
+  const auto key = import_symmetric(Hash::sha256, signer.secret, 32);
+  ASSERT_TRUE(key.ok());
+  EXPECT_FALSE(verify(key.value(), *find_jwa("HS512"), "a", testing::sign_bytes("a", signer)));
+  EXPECT_EQ(fault(import_symmetric(Hash::none, signer.secret, 32)), KeyFault::unsupported);
 }
 
 TEST(Crypto, KeysCanBeMoved) {
