@@ -51,7 +51,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 7;
+inline constexpr std::uint32_t version = 8;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).

@@ -227,14 +227,15 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::
   return handle;
 }
 
-// Gate::seed; the key's bytes as two little-endian numbers. The handle of a closed gate is ignored.
-EMSCRIPTEN_KEEPALIVE void postern_seed(std::uint32_t gate_handle, std::uint64_t low, std::uint64_t high) {
+// Gate::seed; the key's bytes as two little-endian numbers. Returns 1 where there is a cache now, else 0: for the handle of a
+// closed gate too.
+EMSCRIPTEN_KEEPALIVE std::uint32_t postern_seed(std::uint32_t gate_handle, std::uint64_t low, std::uint64_t high) {
   Gate* gate = instance().gates.find(gate_handle);
-  if (gate == nullptr) return;
+  if (gate == nullptr) return 0;
   std::array<std::uint8_t, 16> random{};
   std::memcpy(random.data(), &low, 8);
   std::memcpy(random.data() + 8, &high, 8);
-  gate->seed(random);
+  return gate->seed(random) ? 1 : 0;
 }
 
 // Input: the bytes of an Authorization header, and nothing else. Gate::recall: the slot and one, with the serial in the

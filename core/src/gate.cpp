@@ -26,7 +26,10 @@ std::unique_ptr<Exchange> Gate::open(const RequestHead& head, Time now, Purpose 
   return open_exchange(*state_, head, now, purpose);
 }
 
-void Gate::seed(const std::array<std::uint8_t, 16>& random) { state_->tokens.seed(random); }
+bool Gate::seed(const std::array<std::uint8_t, 16>& random) {
+  state_->tokens.seed(random);
+  return state_->tokens.on();
+}
 
 std::optional<Gate::Recalled> Gate::recall(std::string_view authorization, Time now) {
   // Where another source comes first, or Studio has its own, what else the request carries may decide.

@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 7;
+export const abiVersion = 8;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;

@@ -247,10 +247,10 @@ export class Core {
     }
   }
 
-  /** Switches the gate's cache of verified tokens on; 16 random bytes. */
-  seed(gate: number, random: Uint8Array): void {
+  /** Switches the gate's cache of verified tokens on; 16 random bytes. False: the configuration wants none. */
+  seed(gate: number, random: Uint8Array): boolean {
     const view = new DataView(random.buffer, random.byteOffset, 16);
-    this.#call(() => this.#exports.postern_seed(gate, view.getBigUint64(0, true), view.getBigUint64(8, true)));
+    return this.#call(() => this.#exports.postern_seed(gate, view.getBigUint64(0, true), view.getBigUint64(8, true)) !== 0);
   }
 
   /** The user that `authenticated` said to be kept for this Authorization header, while it is good. */

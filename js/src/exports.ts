@@ -5,7 +5,7 @@ export interface Exports {
   postern_abi_version(): number;
   postern_ledger(): number;
   postern_input(bytes: number): number;
-  postern_seed(gate: number, low: bigint, high: bigint): void;
+  postern_seed(gate: number, low: bigint, high: bigint): number;
   postern_recall(gate: number, bytes: number, now: number): number;
   postern_open(gate: number, purpose: number, now: number, words: number, textBytes: number): number;
   postern_next(exchange: number, now: number): number;

@@ -3,7 +3,7 @@
 // The loop decides nothing. It carries out what the core asks for and gives back what came of it; where it
 // cannot, the answer is 500 and nothing is forwarded (invariant fail-closed).
 import {
-  bodyBytesMax, type CallHandler, type Fetch, type Forward, type IncomingResponse, type Respond, type Step, type User, type VerifySignature, type Wait,
+  bodyBytesMax, type CallHandler, type Fetch, type Forward, type IncomingResponse, type Respond, type Step, type User, type Verdict, type VerifySignature, type Wait,
 } from "./abi.js";
 import { type GateConfig } from "./config.js";
 import { Core, CoreRefused, CoreTrapped, currentCore, UserTable, verifierOfRuntime } from "./core.js";
@@ -144,8 +144,10 @@ let unknownCallers = 0;
 interface Seat {
   core: Core;
   handle: number;
-  /** Whether the core has its random key, and so a cache of verified tokens. */
+  /** Whether the core has its random key. */
   seeded: boolean;
+  /** Whether it has, and so keeps verified tokens. */
+  remembers: boolean;
   users: UserTable;
   /** Where the program or the runtime verifies RSA signatures in place of the core. */
   verification: HostVerification | undefined;
@@ -157,12 +159,12 @@ interface Seat {
   denylistText: string | undefined;
 }
 
-const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, users: new UserTable(), verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0, denylistText: undefined });
+const newSeat = (core: Core, handle: number): Seat => ({ core, handle, seeded: false, remembers: false, users: new UserTable(), verification: undefined, storeReadsLeft: storeReadsMax, keysVersion: 0, denylistText: undefined });
 
 /** Inside a request: workerd has no randomness at global scope. */
 function seedOnce(seat: Seat): void {
   if (seat.seeded) return;
-  seat.core.seed(seat.handle, crypto.getRandomValues(new Uint8Array(16)));
+  seat.remembers = seat.core.seed(seat.handle, crypto.getRandomValues(new Uint8Array(16)));
   seat.seeded = true;
 }
 
@@ -336,7 +338,7 @@ export class Gate {
       if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signalOf(request));
       if (this.#denylist !== undefined && !(await this.#denylist.read(seat))) throw new DenylistUnread();
       const authorization = request.headers.get("authorization");
-      if (typeof authorization === "string" && seat.seeded) {
+      if (typeof authorization === "string" && seat.remembers) {
         const user = seat.core.recall(seat.handle, authorization, this.#now(), seat.users);
         if (user !== undefined) return user;
         seat = this.#seatAtHand() ?? await this.#takeSeat();
@@ -352,9 +354,11 @@ export class Gate {
           case "wait":
             await this.#wait(step, signalOf(request));
             break;
-          case "verifySignature":
-            await this.#verify(seat, exchange, step);
+          case "verifySignature": {
+            const verifying = this.#verify(seat, exchange, step);
+            if (verifying !== undefined) await verifying;
             break;
+          }
           case "callHandler":
             await this.#callHandler(seat, exchange, step, request, () => {
               const held = this.#budget();
@@ -398,7 +402,7 @@ export class Gate {
    */
   recall(authorization: string, options: HandleOptions = {}): User | undefined {
     const seat = this.#seatAtHand();
-    if (seat === undefined || !seat.seeded) return undefined;
+    if (seat === undefined || !seat.remembers) return undefined;
     const now = this.#now();
     if (this.#denylist !== undefined && !this.#denylist.isFresh(seat, now)) return undefined;
     if (now >= this.#dueAtMs) this.#doDueWork(options, tableSlicesMax);
@@ -481,11 +485,14 @@ export class Gate {
     this.#seat.core.closeGate(this.#seat.handle);
   }
 
-  /** Has a signature verified outside the core, and tells it what came of it. */
-  async #verify(seat: Seat, exchange: number, step: VerifySignature): Promise<void> {
+  /** Has a signature verified outside the core, and tells it what came of it: at once, or when the promise is kept. */
+  #verify(seat: Seat, exchange: number, step: VerifySignature): Promise<void> | undefined {
     const { core, handle, verification } = seat;
-    const verdict = (await verification?.verdict(step, () => core.keyJwk(handle, step.keyHandle))) ?? "unable";
-    core.giveVerdict(exchange, step.stepId, verdict, this.#now());
+    const verdict = verification?.verdict(step, () => core.keyJwk(handle, step.keyHandle)) ?? "unable";
+    const give = (said: Verdict): void => core.giveVerdict(exchange, step.stepId, said, this.#now());
+    if (verdict instanceof Promise) return verdict.then(give);
+    give(verdict);
+    return undefined;
   }
 
   /** Asks a function of the program's, and tells the core what came of it. */
@@ -529,7 +536,7 @@ export class Gate {
     const named = this.#options.verifier ?? "host";
     if (named === "portable") return;
     const verifier = named === "host" ? verifierOfRuntime() : named;
-    seat.verification = new HostVerification(verifier, (fault) => warn(fault, this.#options));
+    seat.verification = new HostVerification(verifier, named === "host" ? "runtime" : "program", (fault) => warn(fault, this.#options));
     seat.core.useHostVerifier(seat.handle, verifier.algorithms);
   }
 
@@ -584,9 +591,11 @@ export class Gate {
           case "wait":
             await this.#wait(step, signal);
             break;
-          case "verifySignature":
-            await this.#verify(seat, exchange, step);
+          case "verifySignature": {
+            const verifying = this.#verify(seat, exchange, step);
+            if (verifying !== undefined) await verifying;
             break;
+          }
           case "callHandler":
             await this.#callHandler(
               seat, exchange, step, request, async () => (read = await this.#handlerBody(request, unknown, "original")),

@@ -83,8 +83,8 @@ class Gate {
   [[nodiscard]] std::unique_ptr<Exchange> open(const RequestHead& head, Time now, Purpose purpose = Purpose::handle);
 
   // Switches the cache of verified tokens on (`token_cache` of the configuration), under 16 bytes that nobody can guess,
-  // made for this gate alone. Called again it empties the cache.
-  void seed(const std::array<std::uint8_t, 16>& random);
+  // made for this gate alone. Called again it empties the cache. False: the configuration wants none, and `recall` knows nobody.
+  bool seed(const std::array<std::uint8_t, 16>& random);
 
   // A user that an exchange of this gate's found before, for hosts that keep what they made of it: where an exchange opened with
   // Purpose::authenticate and this Authorization header would end in Authenticated at once, its slot and serial. A slot is a
