@@ -6,6 +6,8 @@
 #include <span>
 #include <system_error>
 
+#include "json_number.h"
+
 namespace postern::json {
 
 namespace {
@@ -55,76 +57,6 @@ void append_utf8(std::string& out, std::uint32_t point) {
     put(0x80U | (point >> 6U & 0x3FU));
   }
   put(0x80U | (point & 0x3FU));
-}
-
-// A number token as sign, digits without leading and trailing zeros, and a power of ten: equal values have
-// equal forms, at any size (two different big integers may share one double).
-struct Decimal {
-  bool negative = false;
-  std::string digits;  // "" is zero
-  std::int64_t exponent = 0;
-
-  friend bool operator==(const Decimal&, const Decimal&) = default;
-};
-
-Decimal decimal(std::string_view token) {
-  Decimal result;
-  std::size_t at = 0;
-  if (at < token.size() && token[at] == '-') {
-    result.negative = true;
-    ++at;
-  }
-  bool fraction = false;
-  for (; at < token.size() && (is_digit(token[at]) || token[at] == '.'); ++at) {
-    if (token[at] == '.') {
-      fraction = true;
-      continue;
-    }
-    if (fraction) --result.exponent;
-    if (token[at] != '0' || !result.digits.empty()) result.digits.push_back(token[at]);
-  }
-  if (at < token.size()) {  // e or E, perhaps a plus sign that from_chars would not take
-    ++at;
-    if (at < token.size() && token[at] == '+') ++at;
-    std::int64_t power = 0;
-    const auto [end, error] = std::from_chars(token.data() + at, token.data() + token.size(), power);
-    // Half the range keeps the sum below from overflowing.
-    constexpr std::int64_t far = std::numeric_limits<std::int64_t>::max() / 2;
-    const bool tiny = at < token.size() && token[at] == '-';
-    result.exponent += error == std::errc() ? std::clamp(power, -far, far) : tiny ? -far : far;
-  }
-  while (!result.digits.empty() && result.digits.back() == '0') {
-    result.digits.pop_back();
-    ++result.exponent;
-  }
-  if (result.digits.empty()) return Decimal();  // 0, -0 and 0e5 are one value
-  return result;
-}
-
-// The first number that rounds to infinity as a double: half way between the largest double and 2^1024 (IEEE 754-2019, 4.3.1).
-constexpr std::string_view infinite_from =
-    "179769313486231580793728971405303415079934132710037826936173778980444968292764750946649017977587207096330286416692887910"
-    "946555547851940402630657488671505820681908902000708383676273854845817711531764475730270069855571366959622842914819860834"
-    "936475292719074168444365510704342711559699508093042880177904174497792";
-
-// JavaScript would read it as Infinity, and nlohmann/json, which this parser is compared with, refuses it.
-bool is_out_of_range(std::string_view token) {
-  // Digits alone cannot reach 1e308 in fewer characters, and only an exponent is shorter.
-  if (token.size() < 300 && token.find_first_of("eE") == std::string_view::npos) return false;
-  const Decimal number = decimal(token);
-  if (number.digits.empty()) return false;
-  const auto size = static_cast<std::int64_t>(number.digits.size());
-  constexpr auto limit_size = static_cast<std::int64_t>(infinite_from.size());
-  if (size + number.exponent != limit_size) return size + number.exponent > limit_size;
-  // Of equal magnitude: compared digit by digit, where a missing digit is a zero and sorts first.
-  return number.digits >= infinite_from.substr(0, infinite_from.find_last_not_of('0') + 1);
-}
-
-// By name. A heap, since it is a tenth of std::sort's code and no slower than it has to be.
-void sort_by_name(std::vector<const Member*>& members) {
-  const auto before = [](const Member* a, const Member* b) { return a->first < b->first; };
-  std::make_heap(members.begin(), members.end(), before);
-  std::sort_heap(members.begin(), members.end(), before);
 }
 
 constexpr std::uint32_t no_node = std::numeric_limits<std::uint32_t>::max();
@@ -416,14 +348,6 @@ std::optional<ParseFault> read(Reading& reading, const Limits& limits, Comments 
   return Parser(reading, limits, comments).run();
 }
 
-std::optional<std::int64_t> integer_of(std::string_view token) {
-  std::int64_t value = 0;
-  const char* const end = token.data() + token.size();
-  const auto [rest, error] = std::from_chars(token.data(), end, value);
-  if (error != std::errc() || rest != end) return std::nullopt;
-  return value;
-}
-
 }  // namespace
 
 std::string_view Element::as_string() const {
@@ -439,26 +363,7 @@ std::string_view Element::token() const {
 std::optional<std::int64_t> Element::as_integer() const { return integer_of(token()); }
 
 std::optional<std::int64_t> Element::thousandths(Rounding rounding) const {
-  if (!is_number()) return std::nullopt;
-  Decimal number = decimal(token());
-  if (number.digits.empty()) return 0;
-  const std::int64_t shift = number.exponent + 3;
-  const std::int64_t whole_digits = static_cast<std::int64_t>(number.digits.size()) + shift;
-  if (whole_digits > std::numeric_limits<std::int64_t>::digits10 + 1) return std::nullopt;
-  bool fraction = false;
-  if (shift >= 0) {
-    number.digits.append(static_cast<std::size_t>(shift), '0');
-  } else {
-    number.digits.resize(whole_digits > 0 ? static_cast<std::size_t>(whole_digits) : 0);
-    fraction = true;  // the last digit was no zero
-  }
-  std::int64_t value = 0;
-  const char* const end = number.digits.data() + number.digits.size();
-  if (!number.digits.empty() && std::from_chars(number.digits.data(), end, value).ec != std::errc()) return std::nullopt;
-  // Nothing is lost by the largest number of all, which has no fraction that fits.
-  if (value == std::numeric_limits<std::int64_t>::max()) return std::nullopt;
-  if (fraction && (rounding == Rounding::up) != number.negative) ++value;
-  return number.negative ? -value : value;
+  return is_number() ? thousandths_of(token(), rounding) : std::nullopt;
 }
 
 std::string_view Element::name() const {
@@ -488,145 +393,6 @@ Element Element::find(std::string_view name) const {
   return {};
 }
 
-Value Element::to_value() const {
-  Value value;
-  if (!*this) return value;
-  value.kind_ = node().kind;
-  value.boolean_ = node().boolean;
-  value.offset_ = node().offset;
-  if (is_string()) value.text_ = as_string();
-  if (is_number()) value.text_ = token();
-  std::size_t count = 0;
-  for (Element inside = first(); inside; inside = inside.next_of(*this)) ++count;
-  if (count == 0) return value;
-  if (is_array()) {
-    value.items_.reserve(count);
-    for (Element item = first(); item; item = item.next_of(*this)) value.items_.push_back(item.to_value());
-  } else {
-    value.members_.reserve(count);
-    for (Element member = first(); member; member = member.next_of(*this)) {
-      value.members_.emplace_back(member.name(), member.to_value());
-    }
-  }
-  return value;
-}
-
-Value Value::boolean(bool value) {
-  Value result;
-  result.kind_ = Kind::boolean;
-  result.boolean_ = value;
-  return result;
-}
-
-Value Value::number(std::int64_t value) { return number_token(std::to_string(value)); }
-
-Value Value::number_token(std::string token) {
-  Value result;
-  result.kind_ = Kind::number;
-  result.text_ = std::move(token);
-  return result;
-}
-
-Value Value::string(std::string_view value) {
-  Value result;
-  result.kind_ = Kind::string;
-  result.text_ = value;
-  return result;
-}
-
-Value Value::array() {
-  Value result;
-  result.kind_ = Kind::array;
-  return result;
-}
-
-Value Value::object() {
-  Value result;
-  result.kind_ = Kind::object;
-  return result;
-}
-
-const std::string& Value::as_string() const {
-  static const std::string empty;
-  return is_string() ? text_ : empty;
-}
-
-std::optional<std::int64_t> Value::as_integer() const { return is_number() ? integer_of(text_) : std::nullopt; }
-
-Value Value::string(const char* value) { return string(std::string_view(value)); }
-Value Value::string(const std::string& value) { return string(std::string_view(value)); }
-
-const Value* Value::find(const std::string& name) const { return find(std::string_view(name)); }
-const Value* Value::find(const char* name) const { return find(std::string_view(name)); }
-Value* Value::find(const std::string& name) { return find(std::string_view(name)); }
-Value* Value::find(const char* name) { return find(std::string_view(name)); }
-Value& Value::set(const char* name, Value value) { return set(std::string_view(name), std::move(value)); }
-const Value* Value::find(std::string_view name) const {
-  for (const Member& member : members_) {
-    if (member.first == name) return &member.second;
-  }
-  return nullptr;
-}
-
-Value* Value::find(std::string_view name) { return const_cast<Value*>(std::as_const(*this).find(name)); }
-
-Value& Value::set(std::string_view name, Value value) {
-  if (!is_object()) *this = object();
-  if (Value* present = find(name)) {
-    *present = std::move(value);
-    return *present;
-  }
-  return members_.emplace_back(std::string(name), std::move(value)).second;
-}
-
-bool Value::remove(std::string_view name) {
-  for (auto member = members_.begin(); member != members_.end(); ++member) {
-    if (member->first == name) {
-      members_.erase(member);
-      return true;
-    }
-  }
-  return false;
-}
-
-void Value::push_back(Value value) {
-  if (!is_array()) *this = array();
-  items_.push_back(std::move(value));
-}
-
-bool equal(const Value& a, const Value& b) {
-  if (a.kind() != b.kind()) return false;
-  switch (a.kind()) {
-    case Kind::null:
-      return true;
-    case Kind::boolean:
-      return a.as_boolean() == b.as_boolean();
-    case Kind::number:
-      return a.token() == b.token() || decimal(a.token()) == decimal(b.token());
-    case Kind::string:
-      return a.as_string() == b.as_string();
-    case Kind::array:
-      return std::equal(a.items().begin(), a.items().end(), b.items().begin(), b.items().end(), equal);
-    case Kind::object: {
-      if (a.members().size() != b.members().size()) return false;
-      // Names are unique on both sides, so the same number of them, each found, is the same set. Sorted: the
-      // plain search would cost the square of an attacker's member count.
-      const auto by_name = [](const Value& value) {
-        std::vector<const Member*> sorted(value.members().size());
-        std::transform(value.members().begin(), value.members().end(), sorted.begin(),
-                       [](const Member& member) { return &member; });
-        sort_by_name(sorted);
-        return sorted;
-      };
-      const std::vector<const Member*> left = by_name(a);
-      const std::vector<const Member*> right = by_name(b);
-      return std::equal(left.begin(), left.end(), right.begin(),
-                        [](const Member* x, const Member* y) { return x->first == y->first && equal(x->second, y->second); });
-    }
-  }
-  return false;
-}
-
 Result<Value, ParseFault> parse(std::string_view text, const Limits& limits, Comments comments) {
   Reading reading;
   reading.text = text;
@@ -640,138 +406,6 @@ Result<Document, ParseFault> parse_document(std::string_view text, const Limits&
   reading->text = reading->owned;
   if (auto fault = read(*reading, limits, Comments::refuse)) return *std::move(fault);
   return Document(std::move(reading));
-}
-
-void write(std::string& out, const Value& value) {
-  switch (value.kind()) {
-    case Kind::null:
-      out += "null";
-      return;
-    case Kind::boolean:
-      out += value.as_boolean() ? "true" : "false";
-      return;
-    case Kind::number:
-      out += value.token();
-      return;
-    case Kind::string:
-      write_string(out, value.as_string());
-      return;
-    case Kind::array: {
-      char separator = '[';
-      for (const Value& item : value.items()) {
-        out += separator;
-        write(out, item);
-        separator = ',';
-      }
-      if (separator == '[') out += '[';
-      out += ']';
-      return;
-    }
-    case Kind::object: {
-      char separator = '{';
-      for (const Member& member : value.members()) {
-        out += separator;
-        write_string(out, member.first);
-        out += ':';
-        write(out, member.second);
-        separator = ',';
-      }
-      if (separator == '{') out += '{';
-      out += '}';
-      return;
-    }
-  }
-}
-
-std::string write(const Value& value) {
-  std::string out;
-  write(out, value);
-  return out;
-}
-
-void write_string(std::string& out, std::string_view text) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default: {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20) {
-          out += "\\u00";
-          out += hex[byte >> 4U];
-          out += hex[byte & 0xFU];
-        } else {
-          out += c;
-        }
-      }
-    }
-  }
-  out += '"';
-}
-
-Place place_of(std::string_view text, std::size_t offset) {
-  Place place;
-  for (const char c : text.substr(0, offset)) {
-    if (c == '\n') {
-      ++place.line;
-      place.column = 1;
-    } else if ((static_cast<unsigned char>(c) & 0xC0U) != 0x80U) {
-      ++place.column;  // UTF-8 continuation bytes do not start a character
-    }
-  }
-  return place;
-}
-
-std::string replace_lone_surrogates(std::string_view text) {
-  // The code unit of "\\uXXXX" at `at`, or nothing.
-  const auto unit_at = [&](std::size_t at) -> std::optional<unsigned> {
-    if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return std::nullopt;
-    unsigned unit = 0;
-    for (const char c : text.substr(at + 2, 4)) {
-      unit <<= 4U;
-      if (c >= '0' && c <= '9') {
-        unit |= static_cast<unsigned>(c - '0');
-      } else if (c >= 'a' && c <= 'f') {
-        unit |= static_cast<unsigned>(c - 'a' + 10);
-      } else if (c >= 'A' && c <= 'F') {
-        unit |= static_cast<unsigned>(c - 'A' + 10);
-      } else {
-        return std::nullopt;
-      }
-    }
-    return unit;
-  };
-  const auto is_high = [](std::optional<unsigned> unit) { return unit && *unit >= 0xD800 && *unit <= 0xDBFF; };
-  const auto is_low = [](std::optional<unsigned> unit) { return unit && *unit >= 0xDC00 && *unit <= 0xDFFF; };
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t escape = text.find('\\', at);
-    out += text.substr(at, escape - at);
-    if (escape == std::string_view::npos) break;
-    const auto unit = unit_at(escape);
-    std::size_t length = unit ? 6 : 2;  // an escaped backslash is passed over whole
-    if (is_high(unit) && is_low(unit_at(escape + 6))) length = 12;
-    const bool lone = length == 6 && (is_high(unit) || is_low(unit));
-    out += lone ? std::string_view("\\ufffd") : text.substr(escape, length);
-    at = escape + length;
-  }
-  return out;
 }
 
 }  // namespace postern::json
