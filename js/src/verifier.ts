@@ -1,8 +1,8 @@
 // The step VerifySignature: the runtime's own RSA, where it is faster than WebAssembly (js/README.md has the figures).
 //
 // Everything around the signature stays in the core: which key, whether it is sound, the algorithm, every check before and
-// after. What is asked here is one question, and only the literal `true` is a yes. A verifier that throws, takes too long or
-// answers something else is not believed: the core then verifies by itself.
+// after. What is asked here is one question, and only the literal `true` is a yes. A verifier that throws, answers something else or, when
+// it is a program's, takes too long is not believed: the core then verifies by itself.
 import { type Verdict, type VerifySignature } from "./abi.js";
 import { testInput, testKey, testSignatures } from "./verifier-test.js";
 import { withinTime } from "./fetching.js";
