@@ -392,8 +392,8 @@ const pageBytes = 4096;
 function write(
   memory: Memory, words: number[], lengthAt: (index: number) => number, strings: readonly string[], body?: Uint8Array,
 ): Written {
-  let text = "";
-  for (let i = 0; i < strings.length; i++) text += strings[i]!;
+  // Joined at once: a text that was added up piece by piece is put together a second time when it is encoded.
+  const text = strings.join("");
   const bodyBytes = body?.length ?? 0;
   const wordBytes = words.length * 4;
   // A UTF-16 unit is at most three bytes of UTF-8. A long text is measured: of a denylist three times its size may be more than
