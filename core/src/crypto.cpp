@@ -29,6 +29,7 @@ extern "C" int mbedtls_internal_sha256_process(mbedtls_sha256_context* context, 
   std::copy_n(context->MBEDTLS_PRIVATE(state), state.size(), state.begin());
   postern::sha256::compress(state, block, 1);
   std::copy(state.begin(), state.end(), context->MBEDTLS_PRIVATE(state));
+  mbedtls_platform_zeroize(state.data(), sizeof state);  // a nonce's is a secret
   return 0;
 }
 #endif
@@ -236,8 +237,9 @@ class Sha512 {
 Digest digest_of(Hash hash, std::string_view input) {
   if (hash != Hash::sha256) return Sha512(hash).update(input).finish();
   Digest out{};
-  const sha256::Digest digest = sha256::digest(input);
+  sha256::Digest digest = sha256::digest(input);
   std::copy(digest.begin(), digest.end(), out.begin());
+  mbedtls_platform_zeroize(digest.data(), digest.size());  // what is hashed may be a secret
   return out;
 }
 

@@ -140,7 +140,8 @@ Flow<bool> Enforcement::store_item() {
   }
   if (!by_query || !decision_.namespace_rule) co_return forward();
 
-  IncomingResponse& reply = co_await forward_inspected();
+  // Kept: more pages may be asked for.
+  IncomingResponse reply = std::move(co_await forward_inspected());
   if (!usable(reply)) co_return false;
   if (reply.status != 200) co_return pass(reply);
   json::Value item;
@@ -204,7 +205,8 @@ Flow<bool> Enforcement::store_list(const char* prefix_name, const char* list_nam
   const std::int64_t offset = integer_member(body_, "offset", 0);
   const auto labels_in = [&](const json::Value& one) { return stored_labels(items ? one.find("namespace") : &one); };
 
-  IncomingResponse& reply = co_await forward_inspected();
+  // Kept: more pages may be asked for.
+  IncomingResponse reply = std::move(co_await forward_inspected());
   if (!usable(reply)) co_return false;
   if (reply.status != 200) co_return pass(reply);
   json::Value answer;

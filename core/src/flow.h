@@ -183,6 +183,8 @@ class [[nodiscard]] Flow {
     std::suspend_always final_suspend() noexcept { return {}; }
     template <typename U = T>
     void return_value(U&& result) {
+      // An optional refusal would be true where there is one.
+      static_assert(!std::is_same_v<T, bool> || std::is_same_v<std::remove_cvref_t<U>, bool>, "a flow of bool returns bools");
       value.emplace(std::forward<U>(result));
     }
     void unhandled_exception() { std::abort(); }  // the core is built without exceptions

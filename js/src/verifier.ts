@@ -36,7 +36,7 @@ const webName = (alg: string): string => (alg.startsWith("PS") ? "RSA-PSS" : "RS
 
 // A verification takes a tenth of a millisecond; what takes this long is stuck.
 const timeLimitMs = 2_000;
-// 16 issuers with 64 keys each, the most there can be of one generation.
+// For one algorithm: 16 issuers with 64 keys each, the most there can be of one generation.
 const keysMax = 1024;
 
 /** One gate's use of a verifier: imported keys by the core's handles, and which algorithms have shown that they work. */
@@ -84,6 +84,8 @@ export class HostVerification {
 
   async #import({ keyHandle, alg }: VerifySignature, jwk: string): Promise<unknown> {
     const key = await withinTime(timeLimitMs, Promise.resolve(this.#verifier.importKey(JSON.parse(jwk) as JsonWebKey, alg)));
+    // A test that was under way at the same time may have said no meanwhile.
+    if (this.#tested.get(alg) !== true) throw new Error("the verifier failed its test");
     let keys = this.#keys.get(alg);
     if (keys === undefined) this.#keys.set(alg, keys = new Map());
     // Handles of a set that was replaced are never asked for again; the oldest goes first.
@@ -107,9 +109,12 @@ export class HostVerification {
     } catch {
       // told below
     }
-    if (!works && !this.#tested.has(alg)) this.#told(`the host's verifier does not verify ${alg}: signatures are verified by the core`);
-    this.#tested.set(alg, works);
-    return works;
+    if (!works && this.#tested.get(alg) !== false) this.#told(`the host's verifier does not verify ${alg}: signatures are verified by the core`);
+    // Of several tests at the same time one failure is enough.
+    const good = works && this.#tested.get(alg) !== false;
+    this.#tested.set(alg, good);
+    if (!good) this.#keys.delete(alg);
+    return good;
   }
 }
 
