@@ -309,6 +309,11 @@ std::array<std::uint8_t, 64> Hmac::mac(std::string_view input) const {
 
 namespace {
 
+bool verify_hmac(const Hmac& key, Hash hash, std::string_view input, std::string_view signature) {
+  if (key.hash() != hash) return false;
+  return equal_constant_time(text_of(key.mac(input), hash_bytes(hash)), signature);
+}
+
 bool verify_rsa(const Key::State& key, const Jwa& jwa, const Digest& digest, std::size_t digest_size,
                 std::string_view signature) {
   const mbedtls_md_type_t md = md_type(jwa.hash);
@@ -449,9 +454,7 @@ bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_
   if (signature.size() != key.signature_bytes(jwa) || signature.empty()) return false;
   const Key::State& state = key.state();
   const std::size_t digest_size = hash_bytes(jwa.hash);
-  if (jwa.scheme == Scheme::hmac) {
-    return state.hmac->hash() == jwa.hash && equal_constant_time(text_of(state.hmac->mac(input), digest_size), signature);
-  }
+  if (jwa.scheme == Scheme::hmac) return verify_hmac(*state.hmac, jwa.hash, input, signature);
   if (jwa.scheme == Scheme::eddsa) return verify_ed25519(state, input, signature);
 
   const Digest digest = digest_of(jwa.hash, input);
