@@ -166,10 +166,7 @@ std::optional<Time> numeric_date(const json::Element& value, json::Rounding roun
   return Time{*ms};
 }
 
-bool is_identity(std::string_view text) {
-  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  return !text.empty() && text.size() <= identity_bytes_max && std::none_of(text.begin(), text.end(), control);
-}
+bool is_identity(std::string_view text) { return !text.empty() && text.size() <= identity_bytes_max && !has_control(text); }
 
 Result<Claims> validate_claims(VerifiedJws jws, const ClaimRules& rules, Time now) {
   if (auto error = check_type(jws, rules)) return *error;

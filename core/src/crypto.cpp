@@ -471,8 +471,6 @@ bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_
   return false;
 }
 
-std::array<std::uint8_t, 32> sha256(std::string_view bytes) { return sha256::digest(bytes); }
-
 bool equal_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && mbedtls_ct_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -90,7 +90,6 @@ struct RsaNumbers {
 // True only if `signature` has the exact length and verifies. The key's kind must fit the row.
 [[nodiscard]] bool verify(const Key& key, const Jwa& jwa, std::string_view input, std::string_view signature);
 
-[[nodiscard]] std::array<std::uint8_t, 32> sha256(std::string_view bytes);
 [[nodiscard]] bool equal_constant_time(std::string_view a, std::string_view b);
 
 }  // namespace postern::crypto

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "text.h"
+
 namespace postern {
 namespace {
 
@@ -16,7 +18,6 @@ constexpr int langgraph_depth_max = 2;
 
 bool is_identifier(std::string_view text) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   return !text.empty() && text.size() <= identifier_bytes_max && is_letter(text.front()) &&
          std::all_of(text.begin(), text.end(), [&](char c) { return is_letter(c) || is_digit(c); });
 }

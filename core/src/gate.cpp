@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "filter_render.h"
 #include "json.h"
+#include "sha256.h"
 #include "user.h"
 
 namespace postern {
@@ -96,7 +97,7 @@ constexpr std::string_view snapshot_format = "postern keys 1";
 std::string issuer_digest(const IssuerSettings& issuer) {
   std::string text = std::string(snapshot_format) + "\n" + issuer.claims.issuer + "\n" + issuer.keys.jwks_uri;
   for (const std::string& origin : issuer.keys.jwks_origins) text += "\n" + origin;
-  const auto digest = crypto::sha256(text);
+  const auto digest = sha256::digest(text);
   return base64url::encode(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
 }
 

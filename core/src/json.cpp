@@ -7,12 +7,11 @@
 #include <system_error>
 
 #include "json_number.h"
+#include "text.h"
 
 namespace postern::json {
 
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Faults go to logs, one line each, and the text may be anybody's.
 bool is_printable(std::string_view name) {
@@ -294,12 +293,8 @@ class Parser {
     if (reading_.nodes[closed].kind != Kind::object) return true;
     const Node* twice = duplicate(closed);
     if (twice == nullptr) return true;
-    const std::string_view name = name_of(*twice);
+    const std::string_view name = reading_.name_of(*twice);
     return fail(twice->offset, "duplicate member name: " + (is_printable(name) ? std::string(name) : "(unprintable)"));
-  }
-
-  [[nodiscard]] std::string_view name_of(const Node& node) const {
-    return (node.name_decoded ? std::string_view(reading_.decoded) : text_).substr(node.name_at, node.name_bytes);
   }
 
   // The second of two members with one name, compared after decoding; nullptr when all differ. Sorting keeps
@@ -311,7 +306,7 @@ class Parser {
     for (std::uint32_t i = object + 1; i < nodes.size(); i = nodes[i].end) {
       if (++count > few) return duplicate_of_many(object);
       for (std::uint32_t j = object + 1; j < i; j = nodes[j].end) {
-        if (name_of(nodes[i]) == name_of(nodes[j])) return &nodes[i];
+        if (reading_.name_of(nodes[i]) == reading_.name_of(nodes[j])) return &nodes[i];
       }
     }
     return nullptr;
@@ -320,7 +315,7 @@ class Parser {
   [[nodiscard]] const Node* duplicate_of_many(std::uint32_t object) const {
     const std::vector<Node>& nodes = reading_.nodes;
     std::vector<std::pair<std::string_view, std::uint32_t>> names;
-    for (std::uint32_t i = object + 1; i < nodes.size(); i = nodes[i].end) names.emplace_back(name_of(nodes[i]), i);
+    for (std::uint32_t i = object + 1; i < nodes.size(); i = nodes[i].end) names.emplace_back(reading_.name_of(nodes[i]), i);
     // A heap, since it is a tenth of std::sort's code and no slower than it has to be.
     std::make_heap(names.begin(), names.end());
     std::sort_heap(names.begin(), names.end());
@@ -350,15 +345,9 @@ std::optional<ParseFault> read(Reading& reading, const Limits& limits, Comments 
 
 }  // namespace
 
-std::string_view Element::as_string() const {
-  if (!is_string()) return {};
-  const Reading::Node& one = node();
-  return (one.text_decoded ? std::string_view(reading_->decoded) : reading_->text).substr(one.text_at, one.text_bytes);
-}
+std::string_view Element::as_string() const { return is_string() ? reading_->text_of(node()) : std::string_view{}; }
 
-std::string_view Element::token() const {
-  return is_number() ? reading_->text.substr(node().text_at, node().text_bytes) : std::string_view{};
-}
+std::string_view Element::token() const { return is_number() ? reading_->text_of(node()) : std::string_view{}; }
 
 std::optional<std::int64_t> Element::as_integer() const { return integer_of(token()); }
 
@@ -366,10 +355,7 @@ std::optional<std::int64_t> Element::thousandths(Rounding rounding) const {
   return is_number() ? thousandths_of(token(), rounding) : std::nullopt;
 }
 
-std::string_view Element::name() const {
-  const Reading::Node& one = node();
-  return (one.name_decoded ? std::string_view(reading_->decoded) : reading_->text).substr(one.name_at, one.name_bytes);
-}
+std::string_view Element::name() const { return reading_->name_of(node()); }
 
 Element Element::first() const {
   const bool any = (is_array() || is_object()) && node().end > index_ + 1;

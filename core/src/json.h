@@ -107,6 +107,13 @@ struct Reading {
   std::string_view text;  // of `owned`, or the caller's
   std::vector<Node> nodes;
   std::string decoded;  // names and strings that are written with escapes
+
+  [[nodiscard]] std::string_view name_of(const Node& node) const {
+    return (node.name_decoded ? std::string_view(decoded) : text).substr(node.name_at, node.name_bytes);
+  }
+  [[nodiscard]] std::string_view text_of(const Node& node) const {
+    return (node.text_decoded ? std::string_view(decoded) : text).substr(node.text_at, node.text_bytes);
+  }
 };
 
 // One value of a Document, or none: what `find` gives where there is no such member, of which all there is to ask is no.

@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
-#include "crypto.h"
 #include "json.h"
+#include "sha256.h"
 #include "text.h"
 
 namespace postern {
@@ -29,9 +29,7 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-bool is_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
+bool is_digits(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_digit); }
 
 // "scheme://host:port", lower case, the port spelled out. Nothing for what keys may not come from: any scheme but
 // https, http to other hosts than this one, a user, a fragment, and characters that URL parsers disagree about.
@@ -359,7 +357,7 @@ void KeyCache::take_discovery(const IncomingResponse& response, Time now) {
 
 // The set of this document is the set from now on; an unchanged one keeps its imported keys.
 std::optional<JwkFault> KeyCache::replace_set(const std::string& jwks) {
-  const auto digest = crypto::sha256(jwks);
+  const auto digest = sha256::digest(jwks);
   if (has_set_ && digest == body_digest_) return std::nullopt;
   auto set = parse_jwk_set(jwks);
   if (!set) return set.error();

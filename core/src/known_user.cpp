@@ -1,6 +1,7 @@
 #include "known_user.h"
 
 #include "crypto.h"
+#include "sha256.h"
 
 namespace postern {
 namespace {
@@ -11,7 +12,7 @@ constexpr std::size_t api_key_bytes_max = 512;
 std::string_view bytes_of(const Digest256& digest) { return {reinterpret_cast<const char*>(digest.data()), digest.size()}; }
 
 const KnownUser* find_digest(const std::vector<KnownUser>& users, std::string_view text) {
-  const Digest256 digest = crypto::sha256(text);
+  const Digest256 digest = sha256::digest(text);
   const KnownUser* found = nullptr;
   for (const KnownUser& user : users) {
     if (crypto::equal_constant_time(bytes_of(user.digest), bytes_of(digest))) found = &user;

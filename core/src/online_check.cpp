@@ -4,11 +4,11 @@
 
 #include "base64url.h"
 #include "claims.h"
-#include "crypto.h"
 #include "escape.h"
 #include "json.h"
 #include "jws.h"
 #include "reply.h"
+#include "sha256.h"
 #include "text.h"
 
 namespace postern {
@@ -110,7 +110,7 @@ bool OnlineCheck::applies(std::string_view token) const {
 
 OnlineCheck::Answer OnlineCheck::find(std::string_view token, Time first_asked, Time now) {
   if (token.size() > jws_bytes_max) return Error::token_too_large;
-  const auto bytes = crypto::sha256(token);
+  const auto bytes = sha256::digest(token);
   const std::string digest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (const Word* known = users_.find(digest, now)) return known->user;
   if (const Word* known = refusals_.find(digest, now)) return known->error;

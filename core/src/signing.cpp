@@ -12,6 +12,7 @@
 #include "base64url.h"
 #include "crypto.h"
 #include "json.h"
+#include "sha256.h"
 
 namespace postern {
 namespace {
@@ -125,7 +126,7 @@ Result<SigningKey, const char*> SigningKey::import(const Jwa& alg, std::string_v
   if (state->kid.empty()) {
     // RFC 7638 section 3.2: the required members in this order.
     const auto thumbprint =
-        crypto::sha256(R"({"crv":"P-256","kty":"EC","x":")" + member("x") + R"(","y":")" + member("y") + R"("})");
+        sha256::digest(R"({"crv":"P-256","kty":"EC","x":")" + member("x") + R"(","y":")" + member("y") + R"("})");
     state->kid = base64url::encode({reinterpret_cast<const char*>(thumbprint.data()), thumbprint.size()});
   }
   return SigningKey(std::move(state));
@@ -137,7 +138,7 @@ std::string SigningKey::sign(std::string_view input) const {
     return {reinterpret_cast<const char*>(mac.data()), state_->alg->signature_bytes};
   }
   std::array<unsigned char, 2 * coordinate_bytes> out{};
-  const auto digest = crypto::sha256(input);
+  const auto digest = sha256::digest(input);
   Blinding blinding(state_->secret, {reinterpret_cast<const char*>(digest.data()), digest.size()});
   mbedtls_mpi r;
   mbedtls_mpi s;

@@ -21,6 +21,8 @@ namespace postern {
   return a.size() == b.size() && same_letters(a.data(), b.data(), a.size());
 }
 
+[[nodiscard]] constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 // -1: no hexadecimal digit.
 [[nodiscard]] int hex_digit(char c);
 

@@ -2,9 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "crypto.h"
 #include "json.h"
 #include "known_user.h"
+#include "sha256.h"
 
 namespace postern {
 namespace {
@@ -32,7 +32,7 @@ std::string fault_of(const std::string& members, const Environment& environment 
 
 std::string hex_of(std::string_view token) {
   std::string out;
-  for (const std::uint8_t byte : crypto::sha256(token)) {
+  for (const std::uint8_t byte : sha256::digest(token)) {
     out += "0123456789abcdef"[byte >> 4U];
     out += "0123456789abcdef"[byte & 0xFU];
   }
@@ -58,8 +58,8 @@ TEST(CredentialSettings, ADigestIsHexadecimalOrBase64url) {
   const std::string abc_hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   const std::string abc_base64url = "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0";
   ASSERT_TRUE(parse_digest(abc_hex).has_value());
-  EXPECT_EQ(parse_digest(abc_hex), crypto::sha256("abc"));
-  EXPECT_EQ(parse_digest(abc_base64url), crypto::sha256("abc"));
+  EXPECT_EQ(parse_digest(abc_hex), sha256::digest("abc"));
+  EXPECT_EQ(parse_digest(abc_base64url), sha256::digest("abc"));
   for (const std::string& wrong :
        {std::string(), std::string("abc"), abc_hex.substr(1), abc_hex + "0", abc_base64url.substr(1), abc_base64url + "=",
         "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD" + std::string(), abc_hex.substr(0, 63) + "g",

@@ -302,12 +302,6 @@ TEST(Crypto, KeysCanBeMoved) {
   EXPECT_TRUE(verify(keys[2], *find_jwa("ES256"), "a", testing::sign_bytes("a", signer)));
 }
 
-TEST(Crypto, Sha256) {
-  const auto digest = sha256("abc");  // FIPS 180-4, example B.1
-  EXPECT_EQ(base64url::encode(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size())),
-            "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
-}
-
 TEST(Crypto, ConstantTimeEquality) {
   EXPECT_TRUE(equal_constant_time("", ""));
   EXPECT_TRUE(equal_constant_time("abc", "abc"));
