@@ -8,63 +8,67 @@
 namespace postern {
 namespace {
 
-// The key for a token's header, once it can be had. It is valid until the flow stops again.
-Flow<Result<const Jwk*, Refusal>> find_key(FlowDriver& driver, IssuerState& issuer, const ParsedJws& jws, Time opened_at) {
+// Looks for the key of the token's header: `token.key`, or nullptr and in `token.awaited` what must come first. False: refused.
+bool find_key(ReadToken& token, Time opened_at, Time now) {
+  IssuerState& issuer = *token.issuer;
+  const ParsedJws& jws = token.jws;
+  token.key = nullptr;
   if (!issuer.settings.fetches_keys) {
     auto selected = select_key(issuer.settings.static_keys, jws.kid, *jws.alg);
-    if (!selected) co_return Refusal(selected.error());
-    co_return selected.value();
-  }
-  for (;;) {
-    KeyCache::Answer answer = issuer.keys.find(jws.kid, *jws.alg, opened_at, driver.now());
-    if (auto* found = std::get_if<KeyCache::Found>(&answer)) co_return found->key;
-    if (auto* error = std::get_if<Error>(&answer)) co_return Refusal(*error);
-    if (auto* unavailable = std::get_if<KeyCache::Unavailable>(&answer)) {
-      Refusal refusal{Error::keys_unavailable};
-      refusal.details().retry_after_seconds = unavailable->retry_after_seconds;
-      co_return refusal;
+    if (!selected) {
+      token.refusal = selected.error();
+    } else {
+      token.key = selected.value();
     }
-    co_await driver.until_asked_again(answer);
+    return token.key != nullptr;
   }
+  token.awaited = issuer.keys.find(jws.kid, *jws.alg, opened_at, now);
+  if (const auto* found = std::get_if<KeyCache::Found>(&token.awaited)) {
+    token.key = found->key;
+  } else if (const auto* error = std::get_if<Error>(&token.awaited)) {
+    token.refusal = *error;
+    return false;
+  } else if (const auto* unavailable = std::get_if<KeyCache::Unavailable>(&token.awaited)) {
+    token.refusal = Error::keys_unavailable;
+    token.refusal.details().retry_after_seconds = unavailable->retry_after_seconds;
+    return false;
+  }
+  return true;
 }
 
 #ifdef POSTERN_WASM
-struct HostAnswer {
-  SignatureVerdict verdict = SignatureVerdict::unable;
-  const Jwk* key = nullptr;  // the one that it is about; of the set that is in use now
-};
-
-// Asks the host's verifier where there is one. While it is at work the issuer's set may be replaced: what it says then is about
-// a key of yesterday, and the question is put again.
-Flow<Result<HostAnswer, Refusal>> verify_by_host(FlowDriver& driver, GateState& gate, IssuerState& issuer, const ParsedJws& jws,
-                                                 const Jwk* key, Time opened_at) {
+// Whether the host is asked about this signature. What cannot verify is refused by the core, without a question.
+bool is_for_host(const GateState& gate, const ReadToken& token) {
   const auto& algorithms = gate.host_algorithms;
-  const bool asked = std::find(algorithms.begin(), algorithms.end(), jws.alg) != algorithms.end();
-  HostAnswer answer;
-  answer.key = key;
-  // A set that changes twice in a row while a signature is looked at is not waited for: the core verifies.
-  for (int tries = 0; asked && tries < 2; ++tries) {
-    // What cannot verify is refused by the core, without a question.
-    const bool fits = answer.key->key.kind() == jws.alg->key_kind && (answer.key->alg == nullptr || answer.key->alg == jws.alg);
-    if (!fits || jws.signature.size() != answer.key->key.signature_bytes(*jws.alg)) break;
-    const std::uint64_t handle = gate.handle_of(issuer, answer.key);
-    VerifySignature& question = driver.stop_at<VerifySignature>(Awaited::verdict);
-    question.key_handle = handle;
-    question.alg = jws.alg->name;
-    question.input = jws.signing_input;
-    question.signature = jws.signature;
-    const SignatureVerdict verdict = co_await driver.verdict();
-    auto again = co_await find_key(driver, issuer, jws, opened_at);
-    if (!again) co_return again.error();
-    answer.key = again.value();
-    if (gate.handle_of(issuer, answer.key) == handle) {
-      answer.verdict = verdict;
-      break;
-    }
-  }
-  co_return answer;
+  return std::find(algorithms.begin(), algorithms.end(), token.jws.alg) != algorithms.end() &&
+         !VerifiedJws::misfit(token.jws, *token.key);
 }
 #endif
+
+// The end of it, without a stop since the key was found.
+Result<Caller, Refusal> conclude(GateState& gate, const ReadToken& token, Result<VerifiedJws> verified, Time now) {
+  if (!verified) return Refusal(verified.error());
+  IssuerState& issuer = *token.issuer;
+  if (!token.jws.header_known) gate.headers.keep(token.text.substr(0, token.text.find('.')), verified->header());
+  auto claims = validate_claims(std::move(verified).value(), issuer.settings.claims, now);
+  if (!claims) return Refusal(claims.error());
+  VerifiedToken found;
+  found.issuer = issuer.index;
+  found.key_generation = issuer.key_generation();
+  found.usable_from = claims->usable_from;
+  found.usable_until = claims->usable_until;
+  found.user = std::make_shared<const User>(
+      make_user(std::move(claims).value(), issuer.settings.identity_prefix, issuer.settings.mapping));
+  Caller caller{found.user};
+  if (gate.tokens.on()) {
+    const TokenCache::Hit kept = gate.tokens.insert(gate.tokens.name_of(token.text), std::move(found));
+    if (kept.token != nullptr) {
+      caller.cache_slot = kept.slot;
+      caller.cache_serial = kept.serial;
+    }
+  }
+  return caller;
+}
 
 }  // namespace
 
@@ -75,51 +79,54 @@ std::optional<Caller> recall(GateState& gate, std::string_view token, Time now) 
   return Caller{hit.token->user, hit.slot, hit.serial};
 }
 
-Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, const std::string& token, Time opened_at) {
-  auto parsed = parse_jws(token);
-  if (!parsed) co_return parsed.error();
-  auto named = unverified_issuer(parsed.value());
-  if (!named) co_return named.error();
-  IssuerState* issuer = gate.find_issuer(named.value());
-  if (issuer == nullptr) co_return Error::issuer_unknown;
-  const auto& algorithms = issuer->settings.algorithms;
-  if (std::find(algorithms.begin(), algorithms.end(), parsed->alg) == algorithms.end()) {
-    co_return Error::algorithm_not_allowed;
+std::optional<Result<Caller, Refusal>> authenticate_at_once(GateState& gate, std::string_view text, Time opened_at, Time now,
+                                                            std::optional<ReadToken>& unfinished) {
+  auto parsed = parse_jws(text, &gate.headers);
+  if (!parsed) return Refusal(parsed.error());
+  ReadToken& token = unfinished.emplace(text, std::move(parsed).value());
+  const auto named = unverified_issuer(token.jws);
+  if (!named) return Refusal(named.error());
+  token.issuer = gate.find_issuer(named.value());
+  if (token.issuer == nullptr) return Refusal(Error::issuer_unknown);
+  const auto& algorithms = token.issuer->settings.algorithms;
+  if (std::find(algorithms.begin(), algorithms.end(), token.jws.alg) == algorithms.end()) {
+    return Refusal(Error::algorithm_not_allowed);
   }
-
-  auto key = co_await find_key(driver, *issuer, parsed.value(), opened_at);
-  if (!key) co_return key.error();
+  if (!find_key(token, opened_at, now)) return std::move(token.refusal);
+  if (token.key == nullptr) return std::nullopt;
 #ifdef POSTERN_WASM
-  auto by_host = co_await verify_by_host(driver, gate, *issuer, parsed.value(), key.value(), opened_at);
-  if (!by_host) co_return by_host.error();
-  key = by_host->key;
-  auto verified = by_host->verdict == SignatureVerdict::unable
-                      ? VerifiedJws::verify(std::move(parsed).value(), *key.value())
-                      : VerifiedJws::from_host(std::move(parsed).value(), *key.value(), by_host->verdict);
-#else
-  auto verified = VerifiedJws::verify(std::move(parsed).value(), *key.value());
+  if (is_for_host(gate, token)) return std::nullopt;
 #endif
-  // Nothing has stopped since the key was looked up.
-  const std::uint64_t key_generation = issuer->key_generation();
-  if (!verified) co_return verified.error();
-  auto claims = validate_claims(std::move(verified).value(), issuer->settings.claims, driver.now());
-  if (!claims) co_return claims.error();
-  VerifiedToken found;
-  found.issuer = issuer->index;
-  found.key_generation = key_generation;
-  found.usable_from = claims->usable_from;
-  found.usable_until = claims->usable_until;
-  found.user = std::make_shared<const User>(
-      make_user(std::move(claims).value(), issuer->settings.identity_prefix, issuer->settings.mapping));
-  Caller caller{found.user};
-  if (gate.tokens.on()) {
-    const TokenCache::Hit kept = gate.tokens.insert(gate.tokens.name_of(token), std::move(found));
-    if (kept.token != nullptr) {
-      caller.cache_slot = kept.slot;
-      caller.cache_serial = kept.serial;
-    }
+  return conclude(gate, token, VerifiedJws::verify(std::move(token.jws), *token.key), now);
+}
+
+Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, ReadToken& token, Time opened_at) {
+  while (token.key == nullptr) {
+    co_await driver.until_asked_again(token.awaited);
+    if (!find_key(token, opened_at, driver.now())) co_return std::move(token.refusal);
   }
-  co_return caller;
+#ifdef POSTERN_WASM
+  // While the host's verifier is at work the issuer's set may be replaced: what it says then is about a key of yesterday, and the
+  // question is put again. A set that changes twice in a row is not waited for: the core verifies.
+  for (int tries = 0; tries < 2 && is_for_host(gate, token); ++tries) {
+    const std::uint64_t handle = gate.handle_of(*token.issuer, token.key);
+    VerifySignature& question = driver.stop_at<VerifySignature>(Awaited::verdict);
+    question.key_handle = handle;
+    question.alg = token.jws.alg->name;
+    question.input = token.jws.signing_input;
+    question.signature = token.jws.signature;
+    const SignatureVerdict verdict = co_await driver.verdict();
+    if (!find_key(token, opened_at, driver.now())) co_return std::move(token.refusal);
+    while (token.key == nullptr) {
+      co_await driver.until_asked_again(token.awaited);
+      if (!find_key(token, opened_at, driver.now())) co_return std::move(token.refusal);
+    }
+    if (gate.handle_of(*token.issuer, token.key) != handle) continue;
+    if (verdict == SignatureVerdict::unable) break;
+    co_return conclude(gate, token, VerifiedJws::from_host(std::move(token.jws), *token.key, verdict), driver.now());
+  }
+#endif
+  co_return conclude(gate, token, VerifiedJws::verify(std::move(token.jws), *token.key), driver.now());
 }
 
 }  // namespace postern

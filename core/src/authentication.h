@@ -1,6 +1,7 @@
 // What a request carries -> User: who is calling.
 //
-// The flow stops where keys must be fetched; nothing about the caller is believed before it ends.
+// Nothing about the caller is believed before it ends. It stops only where the host must do something: fetch keys, or look at a
+// signature.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "flow.h"
 #include "gate_state.h"
@@ -23,10 +25,25 @@ struct Caller {
   std::uint32_t cache_serial = 0;
 };
 
-// `token`: the bearer token as bearer_token() found it; outlives the flow. Refuses with what parse_jws, select_key,
-// VerifiedJws::verify and validate_claims refuse, issuer_unknown, and keys_unavailable (503).
-[[nodiscard]] Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, const std::string& token,
-                                                         Time opened_at);
+// A token on its way to its user, where it stopped: read, and nothing of it verified.
+struct ReadToken {
+  ReadToken(std::string_view t, ParsedJws j) : text(t), jws(std::move(j)) {}
+
+  std::string_view text;
+  ParsedJws jws;
+  IssuerState* issuer = nullptr;
+  const Jwk* key = nullptr;  // nullptr: `awaited` comes first. Valid until the next stop
+  KeyCache::Answer awaited;
+  Refusal refusal = Error::host_failed;  // why, where it was refused
+};
+
+// `text`: the bearer token as bearer_token() found it; outlives what is left `unfinished`. Refuses with what parse_jws,
+// select_key, VerifiedJws::verify and validate_claims refuse, issuer_unknown, and keys_unavailable (503). Nothing: the host must
+// do something first, and authenticate() goes on with `unfinished`.
+[[nodiscard]] std::optional<Result<Caller, Refusal>> authenticate_at_once(GateState& gate, std::string_view text, Time opened_at,
+                                                                          Time now, std::optional<ReadToken>& unfinished);
+// The rest of it, in the same call of the host's. Refuses likewise. `token` outlives the flow.
+[[nodiscard]] Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, ReadToken& token, Time opened_at);
 
 // The same for a token that was verified before and is still good; nothing when authenticate() has to be asked.
 [[nodiscard]] std::optional<Caller> recall(GateState& gate, std::string_view token, Time now);

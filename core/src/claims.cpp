@@ -1,6 +1,7 @@
 #include "claims.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "text.h"
@@ -30,6 +31,33 @@ bool same_type(std::string_view a, std::string_view b) {
   return equal_ignoring_case(without_application(a), without_application(b));
 }
 
+// A name of at most seven bytes as one number, with a one before the first, so that no two names are the same number; 0 for
+// longer ones.
+constexpr std::uint64_t packed(std::string_view name) {
+  if (name.size() > 7) return 0;
+  std::uint64_t number = 1;
+  for (const char c : name) number = number << 8U | static_cast<unsigned char>(c);
+  return number;
+}
+
+// In the order of `KnownClaim`.
+constexpr std::array<std::string_view, claims_known> claim_names = {
+    "at_hash", "aud", "c_hash", "cnf", "email", "events", "exp",   "htm", "htu", "iat",
+    "iss",     "jti", "name",   "nbf", "nonce", "s_hash", "scope", "scp", "sub"};
+
+constexpr std::array<std::uint64_t, claims_known> packed_names = [] {
+  std::array<std::uint64_t, claims_known> numbers{};
+  for (std::size_t i = 0; i < claims_known; ++i) numbers[i] = packed(claim_names[i]);
+  return numbers;
+}();
+static_assert(std::find(packed_names.begin(), packed_names.end(), 0) == packed_names.end());
+
+// The place of a name among the known ones; claims_known: it is none of them.
+std::size_t place_of(std::string_view name) {
+  if (name.size() > 7) return claims_known;
+  return static_cast<std::size_t>(std::find(packed_names.begin(), packed_names.end(), packed(name)) - packed_names.begin());
+}
+
 std::optional<Error> check_type(const VerifiedJws& jws, const ClaimRules& rules) {
   if (!jws.has_typ()) return rules.type_required ? std::optional(Error::type_not_allowed) : std::nullopt;
   const bool accepted =
@@ -38,8 +66,8 @@ std::optional<Error> check_type(const VerifiedJws& jws, const ClaimRules& rules)
   return std::nullopt;
 }
 
-std::optional<Error> check_issuer(const json::Element& claims, const ClaimRules& rules) {
-  const json::Element issuer = claims.find("iss");
+std::optional<Error> check_issuer(const ClaimSet& claims, const ClaimRules& rules) {
+  const json::Element& issuer = claims[KnownClaim::iss];
   if (!issuer) return Error::claim_missing;
   if (!issuer.is_string()) return Error::claim_malformed;
   if (rules.issuer.empty() || issuer.as_string() != rules.issuer) return Error::issuer_mismatch;
@@ -47,8 +75,8 @@ std::optional<Error> check_issuer(const json::Element& claims, const ClaimRules&
 }
 
 // RFC 7519 4.1.3: a string or a list of strings. Compared whole: no prefix, no substring (CVE-2020-26160).
-std::optional<Error> check_audience(const json::Element& claims, const ClaimRules& rules) {
-  const json::Element audience = claims.find("aud");
+std::optional<Error> check_audience(const ClaimSet& claims, const ClaimRules& rules) {
+  const json::Element& audience = claims[KnownClaim::aud];
   if (rules.audience_absent) return !audience ? std::nullopt : std::optional(Error::audience_mismatch);
   if (!audience) return rules.any_audience ? std::nullopt : std::optional(Error::claim_missing);
   const auto listed = [&](const json::Element& one) {
@@ -72,7 +100,7 @@ std::optional<Error> check_audience(const json::Element& claims, const ClaimRule
 std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time now) {
   const std::int64_t leeway_seconds = std::clamp<std::int64_t>(rules.leeway_seconds, 0, leeway_seconds_max);
 
-  const json::Element exp = claims.object.root().find("exp");
+  const json::Element& exp = claims.set[KnownClaim::exp];
   if (!exp) return Error::claim_missing;
   const auto expires = numeric_date(exp, json::Rounding::down);
   if (!expires) return Error::claim_malformed;
@@ -80,8 +108,8 @@ std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time n
   if (now >= claims.usable_until) return Error::token_expired;
 
   // The same rule for both: a moment that must not lie ahead.
-  const auto check_past = [&](std::string_view name, Error ahead) -> std::optional<Error> {
-    const json::Element claim = claims.object.root().find(name);
+  const auto check_past = [&](KnownClaim name, Error ahead) -> std::optional<Error> {
+    const json::Element& claim = claims.set[name];
     if (!claim) return std::nullopt;
     const auto from = numeric_date(claim, json::Rounding::up);
     if (!from) return Error::claim_malformed;
@@ -90,33 +118,33 @@ std::optional<Error> check_times(Claims& claims, const ClaimRules& rules, Time n
     claims.usable_from = std::max(claims.usable_from, usable_from);
     return std::nullopt;
   };
-  if (auto error = check_past("nbf", Error::token_not_yet_valid)) return error;
-  return check_past("iat", Error::token_issued_in_future);
+  if (auto error = check_past(KnownClaim::nbf, Error::token_not_yet_valid)) return error;
+  return check_past(KnownClaim::iat, Error::token_issued_in_future);
 }
 
 // What an issuer signs beside access tokens, told by the claims that only those have.
-std::optional<Error> check_kind(const VerifiedJws& jws, const json::Element& claims, const ClaimRules& rules) {
-  const auto has = [&](std::string_view name) { return static_cast<bool>(claims.find(name)); };
+std::optional<Error> check_kind(const VerifiedJws& jws, const ClaimSet& claims, const ClaimRules& rules) {
+  const auto has = [&](KnownClaim claim) { return static_cast<bool>(claims[claim]); };
   // A security event or logout token (RFC 8417 2.2, OpenID Connect Back-Channel Logout 2.4).
-  if (has("events")) return Error::token_kind_not_allowed;
+  if (has(KnownClaim::events)) return Error::token_kind_not_allowed;
   // A DPoP proof (RFC 9449 4.2).
-  if (has("htm") || has("htu")) return Error::token_kind_not_allowed;
+  if (has(KnownClaim::htm) || has(KnownClaim::htu)) return Error::token_kind_not_allowed;
   // Bound to a key whose proof is not looked at here (RFC 7800; RFC 9449 7.2: not to be taken as a bearer token).
-  if (has("cnf")) return Error::token_kind_not_allowed;
+  if (has(KnownClaim::cnf)) return Error::token_kind_not_allowed;
   if (rules.id_tokens == IdTokens::accept) return std::nullopt;
   // An ID token's hashes of its companions (OpenID Connect Core 3.1.3.6, 3.3.2.11).
-  if (has("at_hash") || has("c_hash") || has("s_hash")) return Error::token_kind_not_allowed;
+  if (has(KnownClaim::at_hash) || has(KnownClaim::c_hash) || has(KnownClaim::s_hash)) return Error::token_kind_not_allowed;
   // An ID token's echo of the login request. Some issuers copy it to access tokens too (Keycloak before 24); these
   // have a scope, and do not call themselves at+jwt.
-  if (has("nonce") && ((!has("scope") && !has("scp")) || same_type(jws.typ(), "at+jwt"))) {
+  if (has(KnownClaim::nonce) && ((!has(KnownClaim::scope) && !has(KnownClaim::scp)) || same_type(jws.typ(), "at+jwt"))) {
     return Error::token_kind_not_allowed;
   }
   return std::nullopt;
 }
 
-std::optional<Error> check_strings(const json::Element& claims, const ClaimRules& rules) {
-  for (const std::string_view name : {"sub", "jti"}) {
-    const json::Element claim = claims.find(name);
+std::optional<Error> check_strings(const ClaimSet& claims, const ClaimRules& rules) {
+  for (const KnownClaim name : {KnownClaim::sub, KnownClaim::jti}) {
+    const json::Element& claim = claims[name];
     if (claim && !claim.is_string()) return Error::claim_malformed;
   }
   for (const auto& [name, wanted] : rules.required) {
@@ -139,7 +167,7 @@ std::optional<Error> check_strings(const json::Element& claims, const ClaimRules
   return std::nullopt;
 }
 
-std::optional<Error> read_identity(const json::Element& claims, const ClaimRules& rules, std::string& identity) {
+std::optional<Error> read_identity(const ClaimSet& claims, const ClaimRules& rules, std::string_view& identity) {
   const json::Element claim = claims.find(rules.identity_claim);
   if (!claim) return Error::claim_missing;
   if (rules.identity_claim == "email") {
@@ -154,6 +182,18 @@ std::optional<Error> read_identity(const json::Element& claims, const ClaimRules
 }
 
 }  // namespace
+
+ClaimSet::ClaimSet(const json::Element& object) : object_(object) {
+  if (!object.is_object()) return;
+  for (json::Element member = object.first(); member; member = member.next_of(object)) {
+    if (const std::size_t place = place_of(member.name()); place < claims_known) known_[place] = member;
+  }
+}
+
+json::Element ClaimSet::find(std::string_view name) const {
+  const std::size_t place = place_of(name);
+  return place < claims_known ? known_[place] : object_.find(name);
+}
 
 std::optional<Time> numeric_date(const json::Element& value, json::Rounding rounding) {
   if (const auto seconds = value.as_integer()) {
@@ -174,14 +214,13 @@ Result<Claims> validate_claims(VerifiedJws jws, const ClaimRules& rules, Time no
   if (!object) return object.error();
   Claims claims;
   claims.object = std::move(object).value();
-  claims.text = jws.take_payload();
-  const json::Element root = claims.object.root();
-  if (auto error = check_issuer(root, rules)) return *error;
-  if (auto error = check_audience(root, rules)) return *error;
+  claims.set = ClaimSet(claims.object.root());
+  if (auto error = check_issuer(claims.set, rules)) return *error;
+  if (auto error = check_audience(claims.set, rules)) return *error;
   if (auto error = check_times(claims, rules, now)) return *error;
-  if (auto error = check_kind(jws, root, rules)) return *error;
-  if (auto error = check_strings(root, rules)) return *error;
-  if (auto error = read_identity(root, rules, claims.identity)) return *error;
+  if (auto error = check_kind(jws, claims.set, rules)) return *error;
+  if (auto error = check_strings(claims.set, rules)) return *error;
+  if (auto error = read_identity(claims.set, rules, claims.identity)) return *error;
   return claims;
 }
 

@@ -1,6 +1,8 @@
 // Claims, RFC 7519 section 4.1: a verified payload + the issuer's rules + now, to validated claims.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,11 +37,49 @@ struct ClaimRules {
   IdTokens id_tokens = IdTokens::refuse;
 };
 
+// The claims that the core itself knows.
+enum class KnownClaim : std::uint8_t {
+  at_hash,
+  aud,
+  c_hash,
+  cnf,
+  email,
+  events,
+  exp,
+  htm,
+  htu,
+  iat,
+  iss,
+  jti,
+  name,
+  nbf,
+  nonce,
+  s_hash,
+  scope,
+  scp,
+  sub,
+};
+inline constexpr std::size_t claims_known = static_cast<std::size_t>(KnownClaim::sub) + 1;
+
+// An object as a claim set. What is known is found in one pass over the members: of some twenty that are asked for in each token
+// most are not there, and each look would be at all members.
+class ClaimSet {
+ public:
+  ClaimSet() = default;  // of nothing
+  explicit ClaimSet(const json::Element& object);
+  [[nodiscard]] const json::Element& operator[](KnownClaim claim) const { return known_[static_cast<std::size_t>(claim)]; }
+  [[nodiscard]] json::Element find(std::string_view name) const;  // any claim
+
+ private:
+  json::Element object_;
+  std::array<json::Element, claims_known> known_;
+};
+
 // Validated contents: the object as sent, every registered claim of the right type.
 struct Claims {
-  json::Document object;
-  std::string text;      // the same, as it was signed: a strict JSON object
-  std::string identity;  // identity_claim's value: 1 to 256 bytes, no control characters
+  json::Document object;      // its text is what was signed: a strict JSON object
+  ClaimSet set;               // of the object
+  std::string_view identity;  // identity_claim's value, in the object: 1 to 256 bytes, no control characters
   // What the claims say of time, with the leeway in it: good from nbf and iat on, and before exp.
   Time usable_from;
   Time usable_until;

@@ -46,15 +46,15 @@ bool takes_bearer(const CredentialSource& source) { return !std::holds_alternati
 
 }  // namespace
 
-Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, const Authority& asked, const CarriedCredentials& carried,
+Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked, const CarriedCredentials& carried,
                                   Time opened_at) {
   if (const auto* handler = std::get_if<HandlerSource>(asked.source)) return ask_handler(driver, *handler);
   const std::string& token = carried.bearer.value();
   if (asked.check != nullptr) return ask_online(driver, *asked.check, token, opened_at);
-  return authenticate(driver, gate, token, opened_at);
+  return authenticate(driver, gate, *asked.token, opened_at);
 }
 
-Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked) {
+Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time opened_at, Time now, Authority& asked) {
   const std::vector<CredentialSource>& chain = gate.settings.credentials.chain;
   const std::string* const token = carried.bearer ? &carried.bearer.value() : nullptr;
   Error doubt = Error::credential_unknown;
@@ -89,7 +89,8 @@ Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carr
     }
     if (check != nullptr) {
       if (!check->applies(*token)) continue;
-      asked = {&source, check};
+      asked.source = &source;
+      asked.check = check;
       break;
     }
     if (auto known = recall(gate, *token, now)) return *std::move(known);
@@ -101,6 +102,7 @@ Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carr
         continue;
       }
     }
+    if (auto decided = authenticate_at_once(gate, *token, opened_at, now, asked.token)) return *std::move(decided);
     asked.source = &source;
     break;
   }

@@ -16,15 +16,17 @@ namespace postern {
 struct Authority {
   const CredentialSource* source = nullptr;  // nullptr: nobody is asked
   OnlineCheck* check = nullptr;              // of the source, where it is one
+  std::optional<ReadToken> token;            // for the issuers, as far as it was read
 };
 
 // Refuses with what the source that applied says; where none did: credential_missing, the Authorization header's own fault,
 // why the token is no JWT of an issuer here, or credential_unknown. Where `asked` has a source afterwards, the result says
 // nothing: `ask` does. The denylist is not looked at.
-[[nodiscard]] Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked);
+[[nodiscard]] Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time opened_at, Time now,
+                                               Authority& asked);
 
-// `carried` outlives the flow.
-[[nodiscard]] Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, const Authority& asked,
+// `asked` and `carried` outlive the flow.
+[[nodiscard]] Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked,
                                                 const CarriedCredentials& carried, Time opened_at);
 
 }  // namespace postern

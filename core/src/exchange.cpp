@@ -165,7 +165,7 @@ Flow<bool> ExchangeState::run() {
     caller_.user = std::make_shared<const User>(*host_user_);
   } else if (!anonymous_) {
     Authority asked;
-    Result<Caller, Refusal> caller = identify(gate_, credentials_, driver_.now(), asked);
+    Result<Caller, Refusal> caller = identify(gate_, credentials_, opened_at_, driver_.now(), asked);
     if (asked.source != nullptr) caller = co_await ask(driver_, gate_, asked, credentials_, opened_at_);
     if (!caller) co_return refuse(caller.error());
     if (gate_.is_denied(caller->user->credential)) co_return refuse(Error::credential_revoked);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "flow.h"
+#include "jws.h"
 #include "online_check.h"
 #include "settings.h"
 #include "token_cache.h"
@@ -58,6 +59,7 @@ class GateState {
   const std::shared_ptr<const User> nobody = std::make_shared<const User>();  // the user of whoever is not known yet
   Settings settings;
   TokenCache tokens;
+  KnownHeaders headers;                   // of tokens
   std::shared_ptr<TableBudget> tables;    // null with Verifier::portable
   bool building_said = false;             // due() has told the host that tables wait to be built
   std::deque<IssuerState> issuers;        // exchanges keep pointers into it

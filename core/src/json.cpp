@@ -1,7 +1,10 @@
 #include "json.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <system_error>
@@ -20,6 +23,23 @@ bool is_printable(std::string_view name) {
 
 // RFC 8259 section 7: what may stand in a string as it is, here among ASCII.
 bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
+
+// The first character from `at` on that is not plain, or `end`. Most of a token's claims are plain characters: sixteen at a time.
+const char* plain_end(const char* at, const char* end) {
+  using Bytes __attribute__((vector_size(16))) = std::uint8_t;
+  for (; end - at >= 16; at += 16) {
+    Bytes c;
+    std::memcpy(&c, at, sizeof(c));
+    const auto special = (c < 0x20) | (c >= 0x80) | (c == '"') | (c == '\\');
+    std::array<std::uint64_t, 2> found;
+    std::memcpy(found.data(), &special, sizeof(found));
+    // Little-endian, as wasm is and every machine that this is built for.
+    if (found[0] != 0) return at + std::countr_zero(found[0]) / 8;
+    if (found[1] != 0) return at + 8 + std::countr_zero(found[1]) / 8;
+  }
+  while (at != end && is_plain(static_cast<unsigned char>(*at))) ++at;
+  return at;
+}
 
 // The bytes of the UTF-8 character (not ASCII) that `text` starts with, RFC 3629 section 4; 0: it is none.
 std::size_t utf8_character_bytes(std::string_view text) {
@@ -89,7 +109,9 @@ class Parser {
   }
   bool fail(std::string_view expected) { return fail(at_, "syntax error: expected " + std::string(expected)); }
 
-  [[nodiscard]] bool at(char c) const { return at_ < text_.size() && text_[at_] == c; }
+  // NUL at the end, and where there is one, which is as wrong.
+  [[nodiscard]] char here() const { return at_ < text_.size() ? text_.data()[at_] : '\0'; }
+  [[nodiscard]] bool at(char c) const { return here() == c; }
 
   bool document() {
     if (!skip() || !value({}, at_)) return false;
@@ -122,10 +144,15 @@ class Parser {
     return at_ == text_.size() || fail("the end of the text");
   }
 
-  // White space, and comments where they are allowed.
+  // White space, and comments where they are allowed. In most texts there is neither.
   bool skip() {
+    const char c = here();
+    return (c > ' ' && c != '/') || skip_some();
+  }
+
+  bool skip_some() {
     for (;;) {
-      while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+      while (at(' ') || at('\n') || at('\r') || at('\t')) ++at_;
       if (comments_ == Comments::refuse || !at('/')) return true;
       const std::string_view rest = text_.substr(at_);
       if (rest.starts_with("//")) {
@@ -140,7 +167,7 @@ class Parser {
 
   // `start`: where a fault or an edit finds this value; for a member that is its name.
   bool value(const Span& name, std::size_t start) {
-    const char c = at_ < text_.size() ? text_[at_] : '\0';
+    const char c = here();
     const bool container = c == '{' || c == '[';
     if (container && depth_ >= limits_.depth_max) return fail(at_, "nested too deeply");
     if (reading_.nodes.size() >= limits_.values_max) return fail(start, "too many values");
@@ -191,7 +218,7 @@ class Parser {
 
   bool digits() {
     const std::size_t start = at_;
-    while (at_ < text_.size() && is_digit(text_[at_])) ++at_;
+    while (is_digit(here())) ++at_;
     return at_ != start || fail("a digit");
   }
 
@@ -223,7 +250,7 @@ class Parser {
     const std::size_t start = at_;
     std::size_t taken = start;  // what is before it has been decoded
     for (;;) {
-      while (at_ < text_.size() && is_plain(static_cast<unsigned char>(text_[at_]))) ++at_;
+      at_ = static_cast<std::size_t>(plain_end(text_.data() + at_, text_.data() + text_.size()) - text_.data());
       if (at_ == text_.size()) return fail("a closing quote");
       const auto c = static_cast<unsigned char>(text_[at_]);
       if (c == '"') break;
@@ -303,10 +330,16 @@ class Parser {
     const std::vector<Node>& nodes = reading_.nodes;
     constexpr std::size_t few = 32;  // no claim set that was seen has more members
     std::size_t count = 0;
+    std::uint64_t marks = 0;  // of the names before: where there was no such mark, none was the same
     for (std::uint32_t i = object + 1; i < nodes.size(); i = nodes[i].end) {
       if (++count > few) return duplicate_of_many(object);
+      const std::string_view name = reading_.name_of(nodes[i]);
+      const std::size_t mark =
+          name.empty() ? 0 : name.size() * 5 + static_cast<std::size_t>(name.front()) * 3 + static_cast<std::size_t>(name.back());
+      const std::uint64_t bit = std::uint64_t{1} << (mark % 64);
+      if ((std::exchange(marks, marks | bit) & bit) == 0) continue;
       for (std::uint32_t j = object + 1; j < i; j = nodes[j].end) {
-        if (reading_.name_of(nodes[i]) == reading_.name_of(nodes[j])) return &nodes[i];
+        if (name == reading_.name_of(nodes[j])) return &nodes[i];
       }
     }
     return nullptr;
@@ -339,8 +372,12 @@ std::optional<ParseFault> read(Reading& reading, const Limits& limits, Comments 
   if (text.size() >= no_node) return ParseFault{0, "text too large"};
   // RFC 8259 section 8.1; and a NUL would end the text for whoever reads it as a C string.
   if (text.starts_with("\xEF\xBB\xBF")) return ParseFault{0, "byte order mark"};
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) return ParseFault{nul, "NUL byte"};
-  return Parser(reading, limits, comments).run();
+  auto fault = Parser(reading, limits, comments).run();
+  // No JSON has one outside a comment: what was read without a fault need not be looked through.
+  if (fault || comments == Comments::skip) {
+    if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) return ParseFault{nul, "NUL byte"};
+  }
+  return fault;
 }
 
 }  // namespace
@@ -386,9 +423,15 @@ Result<Value, ParseFault> parse(std::string_view text, const Limits& limits, Com
   return Element(reading, 0).to_value();
 }
 
-Result<Document, ParseFault> parse_document(std::string_view text, const Limits& limits) {
+std::string Document::take_text() && {
+  if (reading_ == nullptr) return {};
+  const std::shared_ptr<Reading> reading = std::move(reading_);
+  return reading.use_count() == 1 ? std::move(reading->owned) : reading->owned;
+}
+
+Result<Document, ParseFault> parse_document(std::string text, const Limits& limits) {
   auto reading = std::make_shared<Reading>();
-  reading->owned = text;
+  reading->owned = std::move(text);
   reading->text = reading->owned;
   if (auto fault = read(*reading, limits, Comments::refuse)) return *std::move(fault);
   return Document(std::move(reading));

@@ -157,11 +157,14 @@ class Element {
 class Document {
  public:
   Document() = default;  // of nothing
-  explicit Document(std::shared_ptr<const Reading> reading) : reading_(std::move(reading)) {}
+  explicit Document(std::shared_ptr<Reading> reading) : reading_(std::move(reading)) {}
   [[nodiscard]] Element root() const { return reading_ == nullptr ? Element() : Element(*reading_, 0); }
+  [[nodiscard]] std::string_view text() const { return reading_ == nullptr ? std::string_view() : reading_->text; }
+  // The text alone: without a copy where no other document shares it. Nothing of this one's is good afterwards.
+  [[nodiscard]] std::string take_text() &&;
 
  private:
-  std::shared_ptr<const Reading> reading_;
+  std::shared_ptr<Reading> reading_;
 };
 
 struct Limits {
@@ -179,8 +182,8 @@ enum class Comments : std::uint8_t { refuse, skip };
 [[nodiscard]] Result<Value, ParseFault> parse(std::string_view text, const Limits& limits = {},
                                               Comments comments = Comments::refuse);
 
-// The same without a tree. Keeps a copy of the text.
-[[nodiscard]] Result<Document, ParseFault> parse_document(std::string_view text, const Limits& limits = {});
+// The same without a tree. Keeps the text.
+[[nodiscard]] Result<Document, ParseFault> parse_document(std::string text, const Limits& limits = {});
 
 // `text` with U+FFFD for every escaped surrogate that has no partner. JavaScript's JSON.stringify writes those for a string
 // that was cut inside a character, so an upstream's reply may hold them; a request may not.

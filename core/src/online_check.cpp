@@ -37,8 +37,8 @@ std::optional<Time> time_member(const json::Element& object, std::string_view na
 // What a JWT says of itself, which nobody here has verified; nothing of any other token. It is asked for `exp`, which can only
 // shorten what is remembered, and, once the authority has accepted the token, for the names that a denylist may have of it.
 json::Document claims_of_token(std::string_view token) {
-  const auto parsed = parse_jws(token);
-  const auto payload = parsed ? parse_payload(parsed->payload) : Result<json::Document>(parsed.error());
+  auto parsed = parse_jws(token);
+  const auto payload = parsed ? parse_payload(std::move(parsed->payload)) : Result<json::Document>(parsed.error());
   return payload ? payload.value() : json::Document();
 }
 
@@ -215,14 +215,15 @@ void OnlineCheck::learn_introspection(const Flight& flight, const json::Element&
 
 void OnlineCheck::learn_user(const Flight& flight, const json::Element& reply, const json::Element& names,
                              std::optional<Time> expires_at, Time now) {
-  const std::string_view text = find_claim(reply, settings_.identity_claim).as_string();
+  const ClaimSet said(reply);
+  const std::string_view text = find_claim(said, settings_.identity_claim).as_string();
   if (!is_identity(text)) return refuse(flight, Error::identity_malformed, now);
   Time until = now.plus_seconds(settings_.cache_seconds);
   if (expires_at) {
     if (now >= *expires_at) return refuse(flight, Error::token_expired, now);
     until = std::min(until, *expires_at);
   }
-  User user = make_user(reply, text, settings_.identity_prefix, settings_.mapping);
+  User user = make_user(said, text, settings_.identity_prefix, settings_.mapping);
   user.claims_json = json::write(reply.to_value());
   user.credential.token_id = names.find("jti").as_string();
   user.credential.issued_at = time_member(names, "iat");

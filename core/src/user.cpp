@@ -16,8 +16,6 @@ void add_words(std::string_view rest, std::vector<std::string>& out) {
   }
 }
 
-std::string text_of(const json::Element& claims, std::string_view name) { return std::string(claims.find(name).as_string()); }
-
 }  // namespace
 
 std::string_view user_writable_claim(std::string_view path) {
@@ -28,21 +26,23 @@ std::string_view user_writable_claim(std::string_view path) {
   return {};
 }
 
-json::Element find_claim(const json::Element& claims, std::string_view path) {
+json::Element find_claim(const ClaimSet& claims, std::string_view path) {
   if (const json::Element whole = claims.find(path)) return whole;
-  json::Element value = claims;
-  for (;;) {
-    const std::size_t dot = path.find('.');
-    value = value.find(path.substr(0, dot));
-    if (!value || dot == std::string_view::npos) return value;
+  std::size_t dot = path.find('.');
+  if (dot == std::string_view::npos) return {};
+  json::Element value = claims.find(path.substr(0, dot));
+  while (value && dot != std::string_view::npos) {
     path.remove_prefix(dot + 1);
+    dot = path.find('.');
+    value = value.find(path.substr(0, dot));
   }
+  return value;
 }
 
-User make_user(const json::Element& claims, std::string_view identity, std::string_view identity_prefix,
-               const UserMapping& mapping) {
+User make_user(const ClaimSet& claims, std::string_view identity, std::string_view identity_prefix, const UserMapping& mapping) {
   User user;
-  user.identity = std::string(identity_prefix) + std::string(identity);
+  user.identity.reserve(identity_prefix.size() + identity.size());
+  user.identity.append(identity_prefix).append(identity);
   user.display_name = identity;
   if (const std::string_view name = find_claim(claims, mapping.display_name_claim).as_string(); !name.empty()) {
     user.display_name = name;
@@ -62,17 +62,18 @@ User make_user(const json::Element& claims, std::string_view identity, std::stri
     user.fields_json = json::write(fields);
   }
 
-  user.credential.issuer = text_of(claims, "iss");
-  user.credential.subject = text_of(claims, "sub");
-  user.credential.token_id = text_of(claims, "jti");
-  if (const json::Element issued_at = claims.find("iat"))
+  user.credential.issuer = claims[KnownClaim::iss].as_string();
+  user.credential.subject = claims[KnownClaim::sub].as_string();
+  user.credential.token_id = claims[KnownClaim::jti].as_string();
+  if (const json::Element& issued_at = claims[KnownClaim::iat]) {
     user.credential.issued_at = numeric_date(issued_at, json::Rounding::down);
+  }
   return user;
 }
 
 User make_user(Claims claims, std::string_view identity_prefix, const UserMapping& mapping) {
-  User user = make_user(claims.object.root(), claims.identity, identity_prefix, mapping);
-  user.claims_json = std::move(claims.text);
+  User user = make_user(claims.set, claims.identity, identity_prefix, mapping);
+  user.claims_json = std::move(claims.object).take_text();
   return user;
 }
 

@@ -27,11 +27,11 @@ struct UserMapping {
 [[nodiscard]] std::string_view user_writable_claim(std::string_view path);
 
 // The claim at a path; none when there is none.
-[[nodiscard]] json::Element find_claim(const json::Element& claims, std::string_view path);
+[[nodiscard]] json::Element find_claim(const ClaimSet& claims, std::string_view path);
 
-// `claims`: the object that was validated. identity: the prefix and `identity`. A claim of another type than its use
+// `claims`: of the object that was validated. identity: the prefix and `identity`. A claim of another type than its use
 // needs gives nothing. The first leaves claims_json to its caller, who has the text.
-[[nodiscard]] User make_user(const json::Element& claims, std::string_view identity, std::string_view identity_prefix,
+[[nodiscard]] User make_user(const ClaimSet& claims, std::string_view identity, std::string_view identity_prefix,
                              const UserMapping& mapping);
 [[nodiscard]] User make_user(Claims claims, std::string_view identity_prefix = {}, const UserMapping& mapping = {});
 

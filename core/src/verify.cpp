@@ -61,7 +61,7 @@ Result<std::string> verify_jws(std::string_view jws, std::string_view jwk_set, S
   if (!key) return key.error();
   auto verified = VerifiedJws::verify(std::move(parsed).value(), *key.value());
   if (!verified) return verified.error();
-  return verified->payload();
+  return std::string(verified->payload());
 }
 
 Result<bool> verify_signature(std::string_view jwk, std::string_view alg, std::string_view input, std::string_view signature) {

@@ -297,6 +297,14 @@ function parsed(json: string): Readonly<Record<string, unknown>> {
 }
 
 function frozen<T extends object>(value: T): T {
+  // By number: the names of a list's items would be made as strings first.
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const item: unknown = value[i];
+      if (typeof item === "object" && item !== null) frozen(item);
+    }
+    return Object.freeze(value);
+  }
   for (const name in value) {
     const item: unknown = value[name];
     // A prototype that somebody has written to has names here as well.

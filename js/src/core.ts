@@ -235,7 +235,7 @@ export class Core {
   open(
     gate: number, purpose: Purpose, method: string, target: string, headers: Iterable<[string, string]>, now: number,
   ): number {
-    // This, `next` and `close` are in every request: #call without its closure.
+    // This, `next`, `giveVerdict` and `close` are in every request: #call without its closure.
     this.#checkAlive();
     try {
       const { words, textBytes } = writeHead(this.#memory, method, target, headers);
@@ -299,7 +299,12 @@ export class Core {
   }
 
   giveVerdict(exchange: number, stepId: bigint, verdict: Verdict, now: number): void {
-    this.#call(() => this.#check(this.#exports.postern_give_verdict(exchange, stepId, verdicts[verdict], now)));
+    this.#checkAlive();
+    try {
+      this.#check(this.#exports.postern_give_verdict(exchange, stepId, verdicts[verdict], now));
+    } catch (fault) {
+      throw this.#faultOf(fault);
+    }
   }
 
   giveHandled(exchange: number, stepId: bigint, result: HandlerResult, now: number): void {

@@ -355,8 +355,8 @@ export class Gate {
             await this.#wait(step, signalOf(request));
             break;
           case "verifySignature": {
-            const verifying = this.#verify(seat, exchange, step);
-            if (verifying !== undefined) await verifying;
+            const verdict = this.#verdict(seat, step);
+            seat.core.giveVerdict(exchange, step.stepId, typeof verdict === "string" ? verdict : await verdict, this.#now());
             break;
           }
           case "callHandler":
@@ -485,14 +485,9 @@ export class Gate {
     this.#seat.core.closeGate(this.#seat.handle);
   }
 
-  /** Has a signature verified outside the core, and tells it what came of it: at once, or when the promise is kept. */
-  #verify(seat: Seat, exchange: number, step: VerifySignature): Promise<void> | undefined {
-    const { core, handle, verification } = seat;
-    const verdict = verification?.verdict(step, () => core.keyJwk(handle, step.keyHandle)) ?? "unable";
-    const give = (said: Verdict): void => core.giveVerdict(exchange, step.stepId, said, this.#now());
-    if (verdict instanceof Promise) return verdict.then(give);
-    give(verdict);
-    return undefined;
+  /** What is said of a signature outside the core: at once, or when the promise is kept. */
+  #verdict({ core, handle, verification }: Seat, step: VerifySignature): Verdict | Promise<Verdict> {
+    return verification?.verdict(step, () => core.keyJwk(handle, step.keyHandle)) ?? "unable";
   }
 
   /** Asks a function of the program's, and tells the core what came of it. */
@@ -592,8 +587,8 @@ export class Gate {
             await this.#wait(step, signal);
             break;
           case "verifySignature": {
-            const verifying = this.#verify(seat, exchange, step);
-            if (verifying !== undefined) await verifying;
+            const verdict = this.#verdict(seat, step);
+            core.giveVerdict(exchange, step.stepId, typeof verdict === "string" ? verdict : await verdict, this.#now());
             break;
           }
           case "callHandler":

@@ -22,14 +22,17 @@ export interface HostVerifier {
 
 const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const;
 
+// What a verification names, made once. A plain name where there is no more to say: runtimes look for a dozen members otherwise.
+// RFC 7518 section 3.5: the salt is as long as the hash.
+const webAlgorithms = new Map<string, string | RsaPssParams>(rsaAlgorithms.map((alg) =>
+  [alg, alg.startsWith("PS") ? { name: "RSA-PSS", saltLength: Number(alg.slice(2)) / 8 } : "RSASSA-PKCS1-v1_5"]));
+
 /** `crypto.subtle`: in every runtime, and always a promise. */
 export const webCryptoVerifier: HostVerifier = {
   algorithms: rsaAlgorithms,
   importKey: (jwk, alg) =>
     crypto.subtle.importKey("jwk", jwk, { name: webName(alg), hash: `SHA-${alg.slice(2)}` }, false, ["verify"]),
-  verify: (key, alg, input, signature) =>
-    // RFC 7518 section 3.5: the salt is as long as the hash.
-    crypto.subtle.verify({ name: webName(alg), saltLength: Number(alg.slice(2)) / 8 }, key as CryptoKey, signature, input),
+  verify: (key, alg, input, signature) => crypto.subtle.verify(webAlgorithms.get(alg)!, key as CryptoKey, signature, input),
 };
 
 const webName = (alg: string): string => (alg.startsWith("PS") ? "RSA-PSS" : "RSASSA-PKCS1-v1_5");
@@ -67,7 +70,7 @@ export class HostVerification {
       const answer = this.#verifier.verify(key, alg, input, signature) as unknown;
       if (!(answer instanceof Promise)) return verdictOf(answer);
       // The runtime's own has shown that it answers. A timer for each signature would cost as much as half of one.
-      return (this.#whose === "runtime" ? answer : withinTime<unknown>(timeLimitMs, answer)).then(verdictOf, () => "unable");
+      return (this.#whose === "runtime" ? answer : withinTime<unknown>(timeLimitMs, answer)).then(verdictOf, unable);
     } catch {
       return "unable";
     }
@@ -118,6 +121,7 @@ export class HostVerification {
   }
 }
 
+const unable = (): Verdict => "unable";
 const verdictOf = (said: unknown): Verdict => (said === true ? "valid" : said === false ? "invalid" : "unable");
 
 function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {

@@ -76,7 +76,7 @@ TEST(Handover, TheAssertionBindsRequestAudienceAndTime) {
   add_identity(out, alice(), parsed.settings, now);
   const std::string value = header_of(out, "authorization");
   ASSERT_TRUE(value.starts_with("Bearer "));
-  auto jws = parse_jws(value.substr(7));
+  auto jws = parse_jws(std::string_view(value).substr(7));
   ASSERT_TRUE(jws.ok());
   EXPECT_EQ(jws->kid, "gate");
   const auto set = parse_jwk_set(R"({"keys":[{"kty":"EC","crv":"P-256","kid":"gate","x":")" + x + R"(","y":")" + y + R"("}]})");

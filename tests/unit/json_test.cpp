@@ -29,7 +29,7 @@ ParseFault fault(std::string_view text, const Limits& limits = {}, Comments comm
 }
 
 Document read(std::string_view text) {
-  auto result = parse_document(text);
+  auto result = parse_document(std::string(text));
   EXPECT_TRUE(result.ok()) << text;
   return result.ok() ? std::move(result).value() : Document();
 }
@@ -409,6 +409,14 @@ TEST(Json, ADocumentKeepsItsTextAndItsCopiesShareIt) {
   const Element found = second.root().find("a");
   second = Document();
   EXPECT_EQ(found.as_string(), "b");
+
+  Document third = first;
+  EXPECT_EQ(std::move(third).take_text(), R"({"a":"b"})");
+  EXPECT_EQ(found.as_string(), "b");
+  Document alone = read(R"({"a":"as long as no short string is"})");
+  EXPECT_EQ(alone.text(), R"({"a":"as long as no short string is"})");
+  EXPECT_EQ(std::move(alone).take_text(), R"({"a":"as long as no short string is"})");
+  EXPECT_EQ(Document().take_text(), "");
 }
 
 TEST(Json, TreesCanBeEdited) {

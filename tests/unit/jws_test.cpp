@@ -221,7 +221,8 @@ TEST_F(Jws, TheKeyDecidesTheAlgorithm) {
   EXPECT_EQ(outcome(sign(header_for(as_pss), "{}", rsa), keys_for(rsa)), "algorithm_not_allowed");
   EXPECT_EQ(outcome(sign(header_for(rsa), "{}", as_pss), keys_for(rsa)), "signature_invalid");
 
-  auto parsed = parse_jws(sign(header_for(as_pss), "{}", as_pss));
+  const std::string token = sign(header_for(as_pss), "{}", as_pss);
+  auto parsed = parse_jws(token);
   EXPECT_EQ(VerifiedJws::verify(parsed.value(), keys_for(rsa).front()).error(), Error::algorithm_not_allowed);
   EXPECT_EQ(VerifiedJws::verify(parsed.value(), keys.front()).error(), Error::algorithm_not_allowed);
   EXPECT_EQ(VerifiedJws::verify(ParsedJws{}, keys.front()).error(), Error::algorithm_not_allowed);
@@ -291,7 +292,8 @@ TEST_F(Jws, TheOtherHalfOfAnEcdsaSignatureVerifiesToo) {
 
 TEST_F(Jws, TheTypeIsHandedOnAsWritten) {
   const auto type_of = [&](std::string_view more) {
-    auto verified = VerifiedJws::verify(parse_jws(sign(header_for(key, more), "{}", key)).value(), keys.front());
+    const std::string token = sign(header_for(key, more), "{}", key);
+    auto verified = VerifiedJws::verify(parse_jws(token).value(), keys.front());
     return std::pair(verified->has_typ(), verified->typ());
   };
   EXPECT_EQ(type_of(""), std::pair(false, ""s));
@@ -302,11 +304,61 @@ TEST_F(Jws, TheTypeIsHandedOnAsWritten) {
   }
 }
 
+TEST_F(Jws, AHeaderIsReadOnceAndMeansTheSame) {
+  KnownHeaders known;
+  const auto token_of = [&](const std::string& kid, std::string_view more) {
+    SigningKey named = key;
+    named.kid = kid;
+    return sign(header_for(named, more), "{}", key);
+  };
+  const auto head_of = [](const std::string& token) { return std::string_view(token).substr(0, token.find('.')); };
+  const std::string token = token_of("k1", R"(,"typ":"JWT")");
+  EXPECT_FALSE(parse_jws(token, &known)->header_known);
+  known.keep(head_of(token), parse_jws(token).value());
+  auto again = parse_jws(token, &known);
+  ASSERT_TRUE(again->header_known);
+  EXPECT_EQ(again->kid, "k1");
+  EXPECT_EQ(again->typ, "JWT");
+  EXPECT_TRUE(again->has_typ);
+  EXPECT_EQ(again->alg, find_jwa("ES256"));
+  EXPECT_EQ(again->encoded_header(), head_of(token));
+  EXPECT_TRUE(VerifiedJws::verify(std::move(again).value(), keys.front()).ok());
+  // Each character counts, and so does the length; what is known of a header excuses nothing behind it.
+  for (std::size_t at = 0; at < head_of(token).size(); ++at) {
+    std::string other = token;
+    other[at] = other[at] == 'A' ? 'B' : 'A';
+    EXPECT_EQ(known.find(head_of(other)), nullptr) << at;
+    EXPECT_EQ(known.find(head_of(token).substr(0, at)), nullptr) << at;
+  }
+  const std::string two_parts = token.substr(0, token.rfind('.'));
+  EXPECT_EQ(parse_jws(two_parts, &known).error(), Error::jws_malformed);
+  const std::string no_base64 = token + "=";
+  EXPECT_EQ(parse_jws(no_base64, &known).error(), Error::jws_malformed);
+
+  // Of very many the oldest goes; an overlong one is read each time.
+  for (int i = 0; i < 40; ++i) {
+    const std::string next = token_of("kid-" + std::to_string(i), "");
+    known.keep(head_of(next), parse_jws(next).value());
+    known.keep(head_of(next), parse_jws(next).value());
+    ASSERT_NE(known.find(head_of(next)), nullptr);
+    EXPECT_EQ(known.find(head_of(next))->kid, "kid-" + std::to_string(i));
+    if (i == 30) {
+      EXPECT_NE(known.find(head_of(token)), nullptr);
+    }
+  }
+  EXPECT_EQ(known.find(head_of(token)), nullptr);
+  const std::string longest = token_of(std::string(256, 'k'), "");
+  known.keep(head_of(longest), parse_jws(longest).value());
+  EXPECT_EQ(known.find(head_of(longest)), nullptr);
+}
+
 TEST_F(Jws, TheIssuerIsReadOnlyFromAStrictObject) {
   const auto issuer = [&](std::string_view payload) -> std::string {
-    auto parsed = parse_jws(sign(header_for(key), payload, key));
+    const std::string token = sign(header_for(key), payload, key);
+    auto parsed = parse_jws(token);
     auto read = unverified_issuer(parsed.value());
-    return read ? read.value() : std::string(name(read.error()));
+    EXPECT_EQ(parsed->payload_text(), read || read.error() != Error::payload_malformed ? payload : "");
+    return std::string(read ? read.value() : name(read.error()));
   };
   EXPECT_EQ(issuer(R"({"iss":"https://a.example","x":[[[]]]})"), "https://a.example");
   EXPECT_EQ(issuer(R"({"iss":""})"), "");
