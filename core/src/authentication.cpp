@@ -80,10 +80,11 @@ std::optional<Caller> recall(GateState& gate, std::string_view token, Time now) 
 }
 
 std::optional<Result<Caller, Refusal>> authenticate_at_once(GateState& gate, std::string_view text, Time opened_at, Time now,
-                                                            std::optional<ReadToken>& unfinished) {
+                                                            std::unique_ptr<ReadToken>& unfinished) {
   auto parsed = parse_jws(text, &gate.headers);
   if (!parsed) return Refusal(parsed.error());
-  ReadToken& token = unfinished.emplace(text, std::move(parsed).value());
+  unfinished = std::make_unique<ReadToken>(text, std::move(parsed).value());
+  ReadToken& token = *unfinished;
   const auto named = unverified_issuer(token.jws);
   if (!named) return Refusal(named.error());
   token.issuer = gate.find_issuer(named.value());

@@ -41,7 +41,7 @@ struct ReadToken {
 // select_key, VerifiedJws::verify and validate_claims refuse, issuer_unknown, and keys_unavailable (503). Nothing: the host must
 // do something first, and authenticate() goes on with `unfinished`.
 [[nodiscard]] std::optional<Result<Caller, Refusal>> authenticate_at_once(GateState& gate, std::string_view text, Time opened_at,
-                                                                          Time now, std::optional<ReadToken>& unfinished);
+                                                                          Time now, std::unique_ptr<ReadToken>& unfinished);
 // The rest of it, in the same call of the host's. Refuses likewise. `token` outlives the flow.
 [[nodiscard]] Flow<Result<Caller, Refusal>> authenticate(FlowDriver& driver, GateState& gate, ReadToken& token, Time opened_at);
 

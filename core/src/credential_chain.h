@@ -4,6 +4,8 @@
 // signature by being asked about elsewhere.
 #pragma once
 
+#include <memory>
+
 #include "authentication.h"
 #include "credential.h"
 #include "flow.h"
@@ -16,7 +18,7 @@ namespace postern {
 struct Authority {
   const CredentialSource* source = nullptr;  // nullptr: nobody is asked
   OnlineCheck* check = nullptr;              // of the source, where it is one
-  std::optional<ReadToken> token;            // for the issuers, as far as it was read
+  std::unique_ptr<ReadToken> token;          // for the issuers, as far as it was read; most were seen before
 };
 
 // Refuses with what the source that applied says; where none did: credential_missing, the Authorization header's own fault,
