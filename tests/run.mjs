@@ -180,7 +180,11 @@ const parts = {
   structure: { what: "layout rules and formatting", needs: [], go: () => single(["bash", "tests/structure.sh"]) },
   issuer: { what: "the example issuer", needs: [], go: () => nodeTest(["examples/issuer/test"]) },
   js: { what: "the JavaScript package", needs: ["js"], go: () => nodeTest(["js/test"]) },
-  wasm: { what: "the case files and HMAC through the wasm in Node", needs: ["js"], go: () => nodeTest(["tests/runtimes/cases.test.mjs", "tests/runtimes/hmac.test.mjs"]) },
+  wasm: {
+    what: "the case files and HMAC through the wasm in Node, and P-256 in lanes",
+    needs: ["js"],
+    go: () => nodeTest(["tests/runtimes/cases.test.mjs", "tests/runtimes/hmac.test.mjs", "tests/runtimes/ec_lanes.test.mjs"]),
+  },
   wycheproof: {
     what: "outside vectors, natively and through the wasm: counts per file",
     needs: ["dev", "js"],

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "ec_field.h"
+#include "ec_lanes.h"
 #include "ecdsa.h"
 #include "modinv.h"
 
@@ -216,6 +216,23 @@ Digits digits_of(Words k, int bits) {
 
 class Sum {
  public:
+  // Adds Z = 0 as what it is for ec_add_affine: Z stays zero. The point is affine on the curve that (x, y) -> (x Z^2, y Z^3)
+  // leads to, Z being its own; there it is added ("effective affine", libsecp256k1).
+  void add(const ec_jacobian& point) {
+    if (empty_) {
+      value_ = point;
+      empty_ = false;
+      return;
+    }
+    ec_fe power;
+    ec_square(&power, &point.z);
+    ec_mul(&value_.x, &value_.x, &power);
+    ec_mul(&power, &power, &point.z);
+    ec_mul(&value_.y, &value_.y, &power);
+    const ec_affine there{point.x, point.y};
+    ec_add_affine(&value_, &there);
+    ec_mul(&value_.z, &value_.z, &point.z);
+  }
   void add(const ec_affine& point) {
     if (empty_) {
       value_ = jacobian_of(point);
@@ -294,6 +311,7 @@ class TermDigits {
   }
 
   [[nodiscard]] bool has_table() const { return table_ != nullptr; }
+  // How many parts the term has.
   [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(windows(bits_)); }
 
   // Digit i times the point, and with a table times 2^(bits i) too.
@@ -302,6 +320,11 @@ class TermDigits {
     ec_affine point = table_ == nullptr ? plain_[digit.index] : unpack(*place(i));
     if (digit.negative) ec_negate(&point.y, &point.y);
     return point;
+  }
+  [[nodiscard]] bool negative(std::size_t i) const { return digits_[i].negative; }
+  // With a table: part i, but for its sign.
+  [[nodiscard]] const PackedPoint* place(std::size_t i) const {
+    return &table_->points[i * window_multiples(table_->size) + digits_[i].index];
   }
 
   void prefetch() const {
@@ -312,16 +335,57 @@ class TermDigits {
   }
 
  private:
-  [[nodiscard]] const PackedPoint* place(std::size_t i) const {
-    return &table_->points[i * window_multiples(table_->size) + digits_[i].index];
-  }
-
   const Table* table_;
   int bits_;
   Digits digits_;
   PlainMultiples plain_;  // only without a table
 };
 
+using Terms = std::array<TermDigits, 2>;
+
+// Adds the parts that tables give, but for each term's lowest, which is handed back; its neighbours may be in it.
+#if POSTERN_LIMB_BITS == 29
+// As two sums in two lanes, of the key's parts and of the generator's where both have as many. To halve first (below) would be
+// as fast at best: there are two inversions to it.
+[[nodiscard]] bool add_tables(Sum& sum, const Terms& terms, std::array<ec_affine, 2>& lowest) {
+  struct Part {
+    const PackedPoint* point;
+    bool negative;
+  };
+  std::array<Part, 2 * windows_max> parts;
+  std::size_t size = 0;
+  for (std::size_t t = 0; t < 2; t++) {
+    if (!terms[t].has_table()) continue;
+    lowest[t] = terms[t].part(0);
+    for (std::size_t i = 1; i < terms[t].count(); i++) parts[size++] = {terms[t].place(i), terms[t].negative(i)};
+  }
+  const std::size_t half = size / 2;
+  if (half == 0) return true;
+  // All are read before the first is used: where they are not in the cache, the processor waits for several at a time.
+  std::array<ec_lanes_affine, windows_max> rows;
+  for (std::size_t i = 0; i < half; i++) {
+    const Part& first = parts[i];
+    const Part& second = parts[half + i];
+    ec_lanes_from_words(&rows[i].x, first.point->x.data(), second.point->x.data());
+    ec_lanes_from_words(&rows[i].y, first.point->y.data(), second.point->y.data());
+    ec_lanes_negate_where(&rows[i].y, first.negative, second.negative);
+  }
+  ec_lanes_jacobian sums{rows[0].x, rows[0].y, {}};
+  ec_lanes_constant(&sums.z, ec_p_r);
+  for (std::size_t i = 1; i < half; i++) ec_lanes_add_affine(&sums, &rows[i]);
+  for (int lane = 0; lane < ec_lanes; lane++) {
+    ec_jacobian one;
+    ec_lanes_get(&one.x, &sums.x, lane);
+    ec_lanes_get(&one.y, &sums.y, lane);
+    ec_lanes_get(&one.z, &sums.z, lane);
+    sum.add(one);
+  }
+  // One term alone has an odd number of parts without the lowest.
+  const TermDigits& last = terms[terms[1].has_table() ? 1 : 0];
+  if (size % 2 != 0) sum.add(last.part(last.count() - 1));
+  return true;
+}
+#else
 // Neighbours added: half as many points. An addition in affine coordinates is 5M + 1S with its share of one inversion, which
 // costs as much as 50 to 60 multiplications; into a Jacobian sum it is 8M + 3S. So this pays from 16 additions on.
 constexpr std::size_t halving_min = 32;
@@ -338,26 +402,8 @@ constexpr std::size_t halving_min = 32;
   return true;
 }
 
-// The sum of both terms, or nothing where an addition turned out exceptional at once. Those without a table share the doublings
-// (Straus, "Addition chains of vectors", 1964; "Shamir's trick").
-//
-// The lowest parts of both come last, so that nobody can make an exceptional addition who does not know how many times the
-// generator the key is. Before them, parts of one term alone never meet: without a table the sum so far is 2^bits times more
-// than the next digit, and under n; with one, what is added are different even numbers, under 2n together, and n is odd. (With
-// the lowest ones there are scalars for which the last addition doubles.) And once both terms are in the sum, a coincidence is
-// an equation between G and Q.
-std::optional<Sum> sum_of(const Term& key, const Term& generator) {
-  const std::array<TermDigits, 2> terms{TermDigits(key), TermDigits(generator)};
-  Sum sum;
-  if (!terms[0].has_table() || !terms[1].has_table()) {
-    for (auto i = static_cast<std::size_t>(windows(plain_window)); i-- > 0;) {
-      sum.double_times(plain_window);
-      for (const TermDigits& term : terms) {
-        if (i != 0 && !term.has_table()) sum.add(term.part(i));
-      }
-    }
-  }
-
+// False where an addition turned out exceptional at once. Neighbours are added until an inversion no longer pays.
+[[nodiscard]] bool add_tables(Sum& sum, const Terms& terms, std::array<ec_affine, 2>& lowest) {
   std::array<ec_affine, 2 * windows_max> points;
   std::size_t size = 0;
   std::array<std::size_t, 2> parts{};  // of each term, among the points
@@ -373,7 +419,7 @@ std::optional<Sum> sum_of(const Term& key, const Term& generator) {
   static_assert(windows(window_bits(TableSize::small)) % 8 == 0 && windows(window_bits(TableSize::large)) % 8 == 0);
   static_assert(2 * windows_max / 8 < halving_min);
   while (size >= halving_min) {
-    if (!halve(std::span(points).first(size))) return std::nullopt;
+    if (!halve(std::span(points).first(size))) return false;
     size /= 2;
     for (std::size_t& count : parts) count /= 2;
   }
@@ -381,12 +427,35 @@ std::optional<Sum> sum_of(const Term& key, const Term& generator) {
     if (i != 0 && i != parts[0]) sum.add(points[i]);
   }
   for (std::size_t t = 0; t < 2; t++) {
-    if (terms[t].has_table()) {
-      sum.add(points[t == 0 ? 0 : parts[0]]);
-    } else {
-      sum.add(terms[t].part(0));
+    if (terms[t].has_table()) lowest[t] = points[t == 0 ? 0 : parts[0]];
+  }
+  return true;
+}
+#endif
+
+// The sum of both terms, or nothing where an addition turned out exceptional at once. Those without a table share the doublings
+// (Straus, "Addition chains of vectors", 1964; "Shamir's trick").
+//
+// The lowest parts of both come last, so that nobody can make an exceptional addition who does not know how many times the
+// generator the key is. Before them, parts of one term alone never meet: without a table the sum so far is 2^bits times more
+// than the next digit, and under n; with one, what is added are different even numbers, under 2n together, and n is odd: two
+// neighbours, what there is so far and a higher part, in lanes also the sum of some parts and that of all higher ones. (With the
+// lowest ones there are scalars for which the last addition doubles.) And once both terms are in the sum, a coincidence is
+// an equation between G and Q.
+std::optional<Sum> sum_of(const Term& key, const Term& generator) {
+  const Terms terms{TermDigits(key), TermDigits(generator)};
+  Sum sum;
+  if (!terms[0].has_table() || !terms[1].has_table()) {
+    for (auto i = static_cast<std::size_t>(windows(plain_window)); i-- > 0;) {
+      sum.double_times(plain_window);
+      for (const TermDigits& term : terms) {
+        if (i != 0 && !term.has_table()) sum.add(term.part(i));
+      }
     }
   }
+  std::array<ec_affine, 2> lowest;
+  if (!add_tables(sum, terms, lowest)) return std::nullopt;
+  for (std::size_t t = 0; t < 2; t++) sum.add(terms[t].has_table() ? lowest[t] : terms[t].part(0));
   return sum;
 }
 

@@ -4,7 +4,7 @@
 //
 // The wide shapes cannot be read by it (no 128-bit integers), so prove.py alone speaks for those.
 #include "__fc_builtin.h"
-#include "ec_field.h"
+#include "ec_lanes.h"
 
 // The bounds that prove.py uses, with its names.
 enum { top = 1 << ec_top_bits, radix = 1 << limb_bits };
@@ -106,3 +106,28 @@ void affine_addition(void) {
   is_carried(&out.x);
   is_carried(&out.y);
 }
+
+#if POSTERN_LIMB_BITS == 29
+static void any_lane(ec_lanes_fe* r, const ec_fe* a) {
+  for (int i = 0; i < limb_count; i++) r->v[i] = a->v[i];
+}
+
+void lanes(void) {
+  ec_fe a, b;
+  ec_lanes_fe lane_a, lane_b, r;
+  any_difference(&a);
+  any_difference(&b);
+  any_lane(&lane_a, &a);
+  any_lane(&lane_b, &b);
+  ec_lanes_mul(&r, &lane_a, &lane_b);
+  for (int i = 0; i < limb_count - 1; i++) {
+    //@ assert 0 <= r.v[i] < radix;
+  }
+  //@ assert -top - 8 <= r.v[limb_count - 1] <= 2 * top + 8;
+  ec_lanes_square(&r, &lane_a);
+  for (int i = 0; i < limb_count - 1; i++) {
+    //@ assert 0 <= r.v[i] < radix;
+  }
+  //@ assert -top - 8 <= r.v[limb_count - 1] <= 2 * top + 8;
+}
+#endif

@@ -237,13 +237,14 @@ IDEAL = {
     "ec_sub": lambda r, a, b: poly_add(a, b, -1),
     "ec_carry": lambda r: r,
 }
+IDEAL |= {name.replace("ec_", "ec_lanes_"): what for name, what in IDEAL.items()}
 
 
 class Program:
     def __init__(self, field_bits, bits):
         text = subprocess.run(
             ["gcc", "-E", "-P", "-w", "-nostdinc", "-DPOSTERN_PROOF", f"-DPOSTERN_FIELD_BITS={field_bits}", f"-DPOSTERN_LIMB_BITS={bits}", f"-I{HERE / 'include'}", f"-I{SOURCE}",
-             str(SOURCE / "ec_field.h")], check=True, capture_output=True, text=True).stdout
+             str(SOURCE / "ec_lanes.h")], check=True, capture_output=True, text=True).stdout
         self.typedefs, self.functions, self.globals = dict(BASIC), {}, {}
         self.run, self.last_quotient, self.ideal = None, None, False
         for item in c_parser.CParser().parse(text).ext:
@@ -254,6 +255,8 @@ class Program:
             elif isinstance(item, c_ast.Decl) and isinstance(item.type, c_ast.Enum):
                 for enumerator in item.type.values.enumerators:
                     self.globals[enumerator.name] = Cell(self.in_new_run(lambda e=enumerator: self.evaluate(e.value, {})))
+            elif isinstance(item, c_ast.Decl) and isinstance(item.type, c_ast.FuncDecl):
+                continue  # it is defined further down
             elif isinstance(item, c_ast.Decl):
                 self.globals[item.name] = self.in_new_run(lambda d=item: self.declare(d, {}))
 
@@ -434,9 +437,9 @@ class Program:
             place.value = self.convert(value, place.kind)
             return place.value
         if isinstance(node, c_ast.UnaryOp):
-            if node.op in ("p++", "++"):
+            if node.op in ("p++", "++", "p--"):
                 place = self.place(node.expr, scope)
-                place.value = self.binary("+", place.value, number(1))
+                place.value = self.binary(node.op[-1], place.value, number(1))
                 return place.value
             if node.op == "-":
                 value = self.evaluate(node.expr, scope)
@@ -709,7 +712,7 @@ def point_formula(shape, name, with_point):
             arguments.append({"x": shape.element(either, "u"), "y": shape.element(shape.point_y, "v")})
         shape.program.call(name, arguments)
         shape.inside(point["x"], shape.carried, f"{name} x")
-        shape.inside(point["y"], shape.tight, f"{name} y")
+        shape.inside(point["y"], shape.carried if name.startswith("ec_lanes_") else shape.tight, f"{name} y")
         shape.inside(point["z"], shape.tight, f"{name} z")
 
     return body
@@ -803,6 +806,20 @@ def main():
             ("ec_add_affine", "= the sum of SEC 1, 2.2.1, of different points", point_law(s, "ec_add_affine", True)),
             ("ec_double", "= the double of SEC 1, 2.2.1", point_law(s, "ec_double", False)),
         ]
+        if bits == 29:  # the only limbs with lanes; each is a number here
+            claims += [
+                ("ec_lanes_mul", "differences: no overflow, tight, = a b / R mod p",
+                 multiplication(s, "ec_lanes_mul", [s.difference, s.difference], [(1, 0, 1)], s.tight)),
+                ("ec_lanes_square", "a difference: no overflow, tight, = a a / R mod p",
+                 multiplication(s, "ec_lanes_square", [s.difference], [(1, 0, 0)], s.tight)),
+                ("ec_lanes_mul_sub", "differences: no overflow, carried, = (a b - c d) / R mod p",
+                 multiplication(s, "ec_lanes_mul_sub", [s.difference] * 4, [(1, 0, 1), (-1, 2, 3)], s.carried)),
+                ("ec_lanes_sub", "tight or carried: no overflow, = a - b", linear(s, "ec_lanes_sub", [s.either, s.either], [1, -1], s.difference)),
+                ("ec_lanes_carry", "three times a limb: no overflow, carried, = a mod p",
+                 linear(s, "ec_lanes_carry", [s.anything], [1], s.carried, in_place=True)),
+                ("ec_lanes_add_affine", "no overflow inside; x and y carried, z tight again", point_formula(s, "ec_lanes_add_affine", True)),
+                ("ec_lanes_add_affine", "= the sum of SEC 1, 2.2.1, of different points", point_law(s, "ec_lanes_add_affine", True)),
+            ]
         for name, what, body in claims:
             start = time.monotonic()
             operations = [0]

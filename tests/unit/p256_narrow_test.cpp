@@ -5,8 +5,12 @@
 #define POSTERN_LIMB_BITS 29
 #define postern postern_narrow
 #include "p256.cpp"
+// Of its lanes, which come with these limbs:
+#include "support/ec_lanes_check.h"
 #undef postern
 
 #define ECDSA_SUITE P256Narrow
 #define ECDSA_NAMESPACE postern_narrow
 #include "ecdsa_test.h"
+
+TEST(P256Narrow, LanesAsOneNumber) { EXPECT_EQ(postern_narrow::LanesCheck(20261121).differences(20000), 0U); }
