@@ -22,7 +22,7 @@
 //   headers            count, then name:text value:text each
 //   OutgoingRequest    method:text url:text headers
 //
-//   Step               kind step_id:u64, then by kind
+//   Step               kind step_id:u64, then by kind; or not_opened error, from postern_open alone
 //     read_body        bytes_max
 //     fetch            fetch_id:u64 purpose bytes_max time_limit_ms:f64 OutgoingRequest body:text
 //     wait             fetch_id:u64 until_unix_ms:f64
@@ -37,7 +37,7 @@
 //   HandlerResult      state status answer:text changes:text message:text headers
 //
 //   Due                next_at_unix_ms:f64, count, then each fetch as in a Step, from its fetch_id on
-//   Refusal            error                  after a postern_open that returned 0
+//   Refusal            error
 //
 //   Texts              count, then each text
 //   Fault              line column path:text message:text
@@ -51,7 +51,7 @@
 namespace postern::abi {
 
 // Raised whenever a word above moves; the host refuses another number than its own.
-inline constexpr std::uint32_t version = 8;
+inline constexpr std::uint32_t version = 9;
 
 // Open exchanges of one instance. Each holds a request head, and a body while it is judged: at 8 KiB
 // of head this is 32 MiB, a quarter of the smallest host (a 128 MB isolate).
@@ -64,7 +64,8 @@ inline constexpr std::uint32_t input_bytes_max = 24 * 1024 * 1024;
 inline constexpr std::uint32_t input_bytes_kept = 64 * 1024;
 
 enum class StepKind : std::uint32_t {
-  read_body = 1,
+  not_opened = 0,
+  read_body,
   fetch,
   wait,
   forward,

@@ -172,9 +172,17 @@ std::uint32_t result(Outcome outcome) {
 }
 
 std::uint32_t refuse(Error error) {
+  writer().word(abi::StepKind::not_opened);
   writer().word(error);
   writer().finish();
   return 0;
+}
+
+// Whether nothing comes after it.
+bool is_last(const Step& step) {
+  const auto* const forward = std::get_if<Forward>(&step.action);
+  return (forward != nullptr && forward->reply == ReplyMode::pass) || std::holds_alternative<Respond>(step.action) ||
+         std::holds_alternative<Authenticated>(step.action);
 }
 
 }  // namespace
@@ -193,7 +201,8 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_input(std::uint32_t bytes) {
   return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(input.data()));
 }
 
-// Input: RequestHead. An exchange, or 0 and a Refusal.
+// Input: RequestHead. Output: the first Step, and the exchange that it belongs to; 0: there is none, since that was its last step
+// as well or it was not opened.
 EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::uint32_t purpose, double now, std::uint32_t words,
                                                 std::uint32_t text_bytes) {
   writer().begin();
@@ -217,14 +226,13 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_open(std::uint32_t gate_handle, std::
   head.headers = here.headers.data();
   head.headers_size = here.headers.size();
 
-  auto open = std::make_unique<OpenExchange>();
-  open->gate = gate_handle;
-  open->exchange =
-      gate->open(head, time_of(now),
-                 purpose == static_cast<std::uint32_t>(abi::Purpose::authenticate) ? Purpose::authenticate : Purpose::handle);
-  const std::uint32_t handle = here.exchanges.add(std::move(open));
+  const bool authenticates = purpose == static_cast<std::uint32_t>(abi::Purpose::authenticate);
+  std::unique_ptr<Exchange> exchange = gate->open(head, time_of(now), authenticates ? Purpose::authenticate : Purpose::handle);
   trim_input();
-  return handle;
+  Step step = exchange->next(time_of(now));
+  std::visit(StepWriter{writer(), step.step_id}, step.action);
+  writer().finish();
+  return is_last(step) ? 0 : here.exchanges.add(std::make_unique<OpenExchange>(OpenExchange{gate_handle, std::move(exchange)}));
 }
 
 // Gate::seed; the key's bytes as two little-endian numbers. Returns 1 where there is a cache now, else 0: for the handle of a
@@ -250,7 +258,7 @@ EMSCRIPTEN_KEEPALIVE std::uint32_t postern_recall(std::uint32_t gate_handle, std
   return recalled->slot + 1;
 }
 
-// Output: the Step to carry out now. 0: the handle is unknown.
+// Output: the Step to carry out after the one that was carried out. 0: the handle is unknown.
 EMSCRIPTEN_KEEPALIVE std::uint32_t postern_next(std::uint32_t exchange, double now) {
   writer().begin();
   OpenExchange* open = instance().exchanges.find(exchange);

@@ -37,11 +37,12 @@ async function knows(suite, more) {
 const cacheOff = { token_cache: { bytes_max: 0 } };
 const cacheOn = { token_cache: { bytes_max: 64 * 1024 * 1024 } };
 
-// The header as a server's parser gives it: one flat string. Two strings joined are put together when they are first read, which
-// would be on the clock.
+// A header, a target as a server's parser gives it: one flat string. Two strings joined are put together when they are first
+// read, which would be on the clock.
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const bearer = (text) => decoder.decode(encoder.encode(`Bearer ${text}`));
+const flat = (text) => decoder.decode(encoder.encode(text));
+const bearer = (text) => flat(`Bearer ${text}`);
 
 // What `authenticate` reads of a Request: in a server the runtime has made one, and that is not Postern's time.
 class Head {
@@ -172,10 +173,9 @@ async function threadGet(suite, more) {
   const { core, handle } = await coreGate(suite, more);
   return {
     sync: true,
-    input: (text) => [`/threads/${crypto.randomUUID()}`, [["authorization", bearer(text)], ["user-agent", "bench"], ["accept", "*/*"]]],
+    input: (text) => [flat(`/threads/${crypto.randomUUID()}`), [["authorization", bearer(text)], ["user-agent", "bench"], ["accept", "*/*"]]],
     work([target, headers]) {
-      const exchange = core.open(handle, "handle", "GET", target, headers, Date.now());
-      const step = core.next(exchange, Date.now());
+      const { exchange, step } = core.open(handle, "handle", "GET", target, headers, Date.now());
       core.close(exchange);
       if (step.kind !== "forward" && step.kind !== "fetch") throw new Refused();
       return step;
@@ -195,8 +195,7 @@ async function filterOwner(suite, more) {
     sync: true,
     input(text, { owner }) {
       const id = crypto.randomUUID();
-      const exchange = core.open(handle, "handle", "GET", `/threads/${id}`, [["authorization", bearer(text)]], Date.now());
-      const step = core.next(exchange, Date.now());
+      const { exchange, step } = core.open(handle, "handle", "GET", `/threads/${id}`, [["authorization", bearer(text)]], Date.now());
       if (step.kind !== "fetch") throw new Error(`a thread is not looked up first: ${step.kind}`);
       const thread = { thread_id: id, metadata: { owner, graph_id: "agent", assistant_id: "fe096781-5601-53d2-b2f6-0d3403f7e9ca" } };
       const reply = { status: 200, headers: [["content-type", "application/json"]], body: encoder.encode(JSON.stringify([thread])) };

@@ -37,7 +37,7 @@ struct ReadToken {
   Refusal refusal = Error::host_failed;  // why, where it was refused
 };
 
-// `text`: the bearer token as bearer_token() found it; outlives what is left `unfinished`. Refuses with what parse_jws,
+// `text`: as bearer_token() passed it; outlives what is left `unfinished`. Refuses with what parse_jws,
 // select_key, VerifiedJws::verify and validate_claims refuse, issuer_unknown, and keys_unavailable (503). Nothing: the host must
 // do something first, and authenticate() goes on with `unfinished`.
 [[nodiscard]] std::optional<Result<Caller, Refusal>> authenticate_at_once(GateState& gate, std::string_view text, Time opened_at,

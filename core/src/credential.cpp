@@ -91,7 +91,7 @@ Result<std::string_view> bearer_text(std::string_view authorization) {
   return token;
 }
 
-Result<std::string_view> bearer_token(const RequestHead& head) {
+Result<std::string_view> bearer_text(const RequestHead& head) {
   std::string_view value;
   bool found = false;
   for (std::size_t i = 0; i < head.headers_size; ++i) {
@@ -101,9 +101,12 @@ Result<std::string_view> bearer_token(const RequestHead& head) {
     value = head.headers[i].value;
   }
   if (!found) return Error::credential_missing;
-  const auto token = bearer_text(value);
-  if (token && !is_b64token(token.value())) return Error::credential_malformed;
-  return token;
+  return bearer_text(value);
+}
+
+Result<std::string_view> bearer_token(std::string_view text) {
+  if (!is_b64token(text)) return Error::credential_malformed;
+  return text;
 }
 
 Result<std::string_view> cookie_token(const RequestHead& head, const CookieSettings& cookie) {
@@ -134,13 +137,10 @@ CarriedCredentials carried_credentials(const RequestHead& head, const Credential
   CarriedCredentials out;
   const bool studio = settings.studio && is_from_studio(head);
   out.studio = studio;
-  auto token = studio ? Result<std::string_view>(Error::credential_missing) : bearer_token(head);
-  if (!token && token.error() == Error::credential_missing && settings.cookie && !studio)
-    token = cookie_token(head, *settings.cookie);
-  if (token) {
-    out.bearer = std::string(token.value());
-  } else {
-    out.bearer = token.error();
+  if (!studio) {
+    out.bearer = bearer_text(head);
+    const bool missing = !out.bearer && out.bearer.error() == Error::credential_missing;
+    if (missing && settings.cookie) out.bearer = cookie_token(head, *settings.cookie);
   }
   for (const CredentialSource& source : settings.chain) {
     const auto* keys = std::get_if<ApiKeys>(&source);
@@ -149,7 +149,7 @@ CarriedCredentials carried_credentials(const RequestHead& head, const Credential
     if (!header) {
       out.api_keys.emplace_back(keys->header, header.error());
     } else if (header.value() != nullptr) {
-      out.api_keys.emplace_back(keys->header, std::string(trimmed(header.value()->value)));
+      out.api_keys.emplace_back(keys->header, trimmed(header.value()->value));
     }
   }
   return out;

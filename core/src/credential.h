@@ -13,13 +13,17 @@
 
 namespace postern {
 
-// The bearer token of the request, unjudged. Refuses: no Authorization header or another scheme
-// (credential_missing), more than one (credential_duplicated: two parsers could pick different ones),
-// anything but one b64token after the scheme (credential_malformed). Tokens in the query or body are never read.
-[[nodiscard]] Result<std::string_view> bearer_token(const RequestHead& head);
-
-// The same of one header's value, without a look at the characters: for comparing with tokens that were judged before.
+// What stands behind the scheme of an Authorization header, without a look at its characters: all that it is good for is to be
+// compared with tokens that were judged before. Refuses: another scheme (credential_missing), nothing behind it
+// (credential_malformed).
 [[nodiscard]] Result<std::string_view> bearer_text(std::string_view authorization);
+
+// The same of the request. Refuses as well: no Authorization header (credential_missing), more than one (credential_duplicated:
+// two parsers could pick different ones). Tokens in the query or body are never read.
+[[nodiscard]] Result<std::string_view> bearer_text(const RequestHead& head);
+
+// Such a text as a token: anything but one b64token (RFC 6750 section 2.1) is credential_malformed.
+[[nodiscard]] Result<std::string_view> bearer_token(std::string_view text);
 
 // The bearer token in the configured cookie. A browser sends it whoever made the page, so the page must be a listed one:
 // Origin is one of `origins`, or, on a GET or HEAD without Origin, Sec-Fetch-Site says same-origin. Refuses: no such cookie
@@ -27,12 +31,13 @@ namespace postern {
 // (origin_not_allowed).
 [[nodiscard]] Result<std::string_view> cookie_token(const RequestHead& head, const CookieSettings& cookie);
 
-// Everything a request carries that a configured source could look at; nothing of it is believed. Where a source is for LangGraph
-// Studio, a request that calls itself Studio's (`x-auth-scheme: langsmith`) carries nothing but that source's keys.
+// Everything a request carries that a configured source could look at; nothing of it is believed, and it lives as long as the
+// request's head. Where a source is for LangGraph Studio, a request that calls itself Studio's (`x-auth-scheme: langsmith`)
+// carries nothing but that source's keys.
 struct CarriedCredentials {
-  Result<std::string> bearer = Error::credential_missing;             // Authorization, else the cookie
-  std::vector<std::pair<std::string, Result<std::string>>> api_keys;  // by header; only headers that were sent
-  bool studio = false;                                                // Studio's: no handler is asked either
+  Result<std::string_view> bearer = Error::credential_missing;  // a bearer_text: Authorization's, else the cookie's
+  std::vector<std::pair<std::string_view, Result<std::string_view>>> api_keys;  // by header; only headers that were sent
+  bool studio = false;                                                          // Studio's: no handler is asked either
 };
 [[nodiscard]] CarriedCredentials carried_credentials(const RequestHead& head, const CredentialSettings& settings);
 

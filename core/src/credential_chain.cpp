@@ -46,17 +46,22 @@ bool takes_bearer(const CredentialSource& source) { return !std::holds_alternati
 
 }  // namespace
 
-Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked, const CarriedCredentials& carried,
-                                  Time opened_at) {
-  if (const auto* handler = std::get_if<HandlerSource>(asked.source)) return ask_handler(driver, *handler);
-  const std::string& token = carried.bearer.value();
-  if (asked.check != nullptr) return ask_online(driver, *asked.check, token, opened_at);
-  return authenticate(driver, gate, *asked.token, opened_at);
+std::optional<Result<Caller, Refusal>> ask_at_once(GateState& gate, Authority& asked, Time opened_at, Time now) {
+  if (!std::holds_alternative<JwtSource>(*asked.source)) return std::nullopt;
+  return authenticate_at_once(gate, asked.token, opened_at, now, asked.read);
 }
 
-Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time opened_at, Time now, Authority& asked) {
+Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked, Time opened_at) {
+  if (const auto* handler = std::get_if<HandlerSource>(asked.source)) return ask_handler(driver, *handler);
+  if (asked.check != nullptr) return ask_online(driver, *asked.check, asked.token, opened_at);
+  return authenticate(driver, gate, *asked.read, opened_at);
+}
+
+Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked) {
   const std::vector<CredentialSource>& chain = gate.settings.credentials.chain;
-  const std::string* const token = carried.bearer ? &carried.bearer.value() : nullptr;
+  // Of a token that was verified before, the characters were looked at before.
+  Result<std::string_view> bearer = carried.bearer;
+  bool is_token = false;
   Error doubt = Error::credential_unknown;
   std::size_t online_checks = 0;
   for (std::size_t i = 0; i < chain.size(); ++i) {
@@ -77,36 +82,42 @@ Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carr
     }
     OnlineCheck* check = nullptr;
     if (std::holds_alternative<OnlineCheckSettings>(source)) check = &gate.online_checks[online_checks++];
-    if (token == nullptr) {
+    if (std::holds_alternative<JwtSource>(source) && bearer) {
+      if (auto known = recall(gate, bearer.value(), now)) return *std::move(known);
+    }
+    if (bearer && !is_token) bearer = bearer_token(bearer.value());
+    is_token = bearer.ok();
+    if (!is_token) {
       // A handler at the end may know other schemes.
       const bool handled = std::holds_alternative<HandlerSource>(chain.back());
-      if (handled || carried.bearer.error() == Error::credential_missing) continue;
+      if (handled || bearer.error() == Error::credential_missing) continue;
       break;
     }
+    const std::string_view token = bearer.value();
     if (const auto* tokens = std::get_if<StaticTokens>(&source)) {
-      if (const KnownUser* known = find_static_token(*tokens, *token)) return caller_of(known->user);
+      if (const KnownUser* known = find_static_token(*tokens, token)) return caller_of(known->user);
       continue;
     }
     if (check != nullptr) {
-      if (!check->applies(*token)) continue;
+      if (!check->applies(token)) continue;
       asked.source = &source;
       asked.check = check;
+      asked.token = token;
       break;
     }
-    if (auto known = recall(gate, *token, now)) return *std::move(known);
     // The last one decides without being asked whether it applies: its own reason is the best there is.
     const bool last = std::none_of(chain.begin() + static_cast<std::ptrdiff_t>(i) + 1, chain.end(), takes_bearer);
     if (!last) {
-      if (const auto reason = not_of_an_issuer(gate, *token)) {
+      if (const auto reason = not_of_an_issuer(gate, token)) {
         doubt = *reason;
         continue;
       }
     }
-    if (auto decided = authenticate_at_once(gate, *token, opened_at, now, asked.token)) return *std::move(decided);
     asked.source = &source;
+    asked.token = token;
     break;
   }
-  return Refusal(token != nullptr ? doubt : carried.bearer.error());
+  return Refusal(bearer ? doubt : bearer.error());
 }
 
 }  // namespace postern

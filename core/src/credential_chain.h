@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "authentication.h"
 #include "credential.h"
@@ -18,17 +20,19 @@ namespace postern {
 struct Authority {
   const CredentialSource* source = nullptr;  // nullptr: nobody is asked
   OnlineCheck* check = nullptr;              // of the source, where it is one
-  std::unique_ptr<ReadToken> token;          // for the issuers, as far as it was read; most were seen before
+  std::string token;                         // that it is asked about; a handler looks for itself
+  std::unique_ptr<ReadToken> read;           // the same read, where the issuers' keys are to decide
 };
 
 // Refuses with what the source that applied says; where none did: credential_missing, the Authorization header's own fault,
 // why the token is no JWT of an issuer here, or credential_unknown. Where `asked` has a source afterwards, the result says
 // nothing: `ask` does. The denylist is not looked at.
-[[nodiscard]] Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time opened_at, Time now,
-                                               Authority& asked);
+[[nodiscard]] Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked);
 
-// `asked` and `carried` outlive the flow.
-[[nodiscard]] Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked,
-                                                const CarriedCredentials& carried, Time opened_at);
+// What the issuers' keys say, where they are at hand; nothing: ask(), in the same call of the host's.
+[[nodiscard]] std::optional<Result<Caller, Refusal>> ask_at_once(GateState& gate, Authority& asked, Time opened_at, Time now);
+
+// `asked` outlives the flow.
+[[nodiscard]] Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked, Time opened_at);
 
 }  // namespace postern

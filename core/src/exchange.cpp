@@ -80,7 +80,8 @@ class ExchangeState final : public Exchange {
   std::string allowed_origin_;            // the page's, when the configuration lists it
   std::optional<RouteMatch> match_;
   bool anonymous_ = false;  // the route needs no credential
-  CarriedCredentials credentials_;
+  std::optional<Refusal> stranger_;  // why nobody's credential was found, where nobody is asked about it
+  Authority asked_;
   std::vector<Header> kept_headers_;
   bool body_encoded_ = false;
   std::optional<User> host_user_;  // said by a policy test; no credential is looked at
@@ -104,7 +105,6 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
     at_once_ = preflight(head);
     if (at_once_) return;
   }
-  credentials_ = carried_credentials(head, settings.credentials);
   if (purpose == Purpose::handle) {
     auto match = match_route(head.method, head.target, settings.upstream.api, settings.upstream.routes);
     if (match) {
@@ -121,6 +121,15 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
     } else {
       // Who has not shown a token learns nothing about routes; who has gets the reason after it verified.
       route_refusal_ = match.error();
+    }
+  }
+  if (!anonymous_ && !host_user_) {
+    // Here, where the head is still at hand: of a token that was seen before nothing is copied.
+    auto caller = identify(gate, carried_credentials(head, settings.credentials), now, asked_);
+    if (caller) {
+      caller_ = std::move(caller).value();
+    } else {
+      stranger_ = std::move(caller).error();
     }
   }
   const auto& more = settings.upstream.forward_headers;
@@ -163,14 +172,15 @@ Flow<bool> ExchangeState::run() {
   }
   if (host_user_) {
     caller_.user = std::make_shared<const User>(*host_user_);
-  } else if (!anonymous_) {
-    Authority asked;
-    Result<Caller, Refusal> caller = identify(gate_, credentials_, opened_at_, driver_.now(), asked);
-    if (asked.source != nullptr) caller = co_await ask(driver_, gate_, asked, credentials_, opened_at_);
+  } else if (asked_.source != nullptr) {
+    std::optional<Result<Caller, Refusal>> decided = ask_at_once(gate_, asked_, opened_at_, driver_.now());
+    Result<Caller, Refusal> caller = decided ? *std::move(decided) : co_await ask(driver_, gate_, asked_, opened_at_);
     if (!caller) co_return refuse(caller.error());
-    if (gate_.is_denied(caller->user->credential)) co_return refuse(Error::credential_revoked);
     caller_ = std::move(caller).value();
+  } else if (stranger_) {
+    co_return refuse(*stranger_);
   }
+  if (!host_user_ && gate_.is_denied(caller_.user->credential)) co_return refuse(Error::credential_revoked);
   if (purpose_ == Purpose::authenticate) {
     driver_.end_with<Authenticated>() = {caller_.user, caller_.cache_slot, caller_.cache_serial};
     co_return true;

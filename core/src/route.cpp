@@ -304,9 +304,23 @@ constexpr std::size_t word_bytes_max = 128;
 constexpr std::size_t repeats_max = 16;
 constexpr std::size_t text_bytes_max = 1024;
 
-bool is_hex_lower(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
-bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_word_char(char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.' || c == ','; }
+// What a character may stand in, one look at a table: every character of every path is asked about, some of them thrice.
+enum Place : std::uint8_t { in_path = 1, in_uuid = 2, in_word = 4, in_name = 8 };
+constexpr std::array<std::uint8_t, 256> places_of_characters = [] {
+  std::array<std::uint8_t, 256> places{};
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const char c = static_cast<char>(i);
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool in_names = letter || is_digit(c) || c == '_' || c == '-' || c == '.';
+    if (i > ' ' && i < 0x7f && c != '%' && c != '\\' && c != ';' && c != '#') places[i] |= in_path;
+    if (is_digit(c) || (c >= 'a' && c <= 'f')) places[i] |= in_uuid;
+    if (in_names || c == ',') places[i] |= in_word;
+    if (in_names) places[i] |= in_name;
+  }
+  return places;
+}();
+bool is(char c, Place place) { return (places_of_characters[static_cast<unsigned char>(c)] & place) != 0; }
+bool is_word_char(char c) { return is(c, in_word); }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -324,7 +338,7 @@ bool is_plain_path(std::string_view path) {
   std::size_t segment = 0;  // so many characters of the one that is being read
   bool dots = true;         // and nothing but dots
   for (const char c : path.substr(1)) {
-    if (c <= ' ' || c >= 0x7f || c == '%' || c == '\\' || c == ';' || c == '#') return false;
+    if (!is(c, in_path)) return false;
     if (c != '/') {
       ++segment;
       dots = dots && c == '.';
@@ -541,12 +555,10 @@ std::optional<Refusal> rebuild_custom_query(std::string_view query, RouteMatch& 
 std::span<const Route> langgraph_routes() { return routes; }
 
 bool is_uuid(std::string_view text) {
-  if (text.size() != 36) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : !is_hex_lower(text[i])) return false;
-  }
-  return true;
+  if (text.size() != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-') return false;
+  std::size_t digits = 0;
+  for (const char c : text) digits += is(c, in_uuid) ? 1 : 0;
+  return digits == 32;
 }
 
 bool is_graph_name(std::string_view text) {
@@ -555,9 +567,9 @@ bool is_graph_name(std::string_view text) {
   std::size_t hex_like = 0;
   std::size_t dashes = 0;
   for (const char c : text) {
-    if (!is_alnum(c) && c != '_' && c != '-' && c != '.') return false;
+    if (!is(c, in_name)) return false;
     if (c == '-') ++dashes;
-    if (is_hex_lower(c) || (c >= 'A' && c <= 'F') || c == '_' || c == 'x' || c == 'X') ++hex_like;
+    if (is(c, in_uuid) || (c >= 'A' && c <= 'F') || c == '_' || c == 'x' || c == 'X') ++hex_like;
   }
   return !(hex_like == 32 && hex_like + dashes == text.size());
 }

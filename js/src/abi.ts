@@ -4,7 +4,7 @@
 // may cause, so none leaves this file (invariant handles).
 
 /** Must equal the wasm's; they differ when the two files are from different builds. */
-export const abiVersion = 8;
+export const abiVersion = 9;
 
 export const purposes = { handle: 0, authenticate: 1 } as const;
 export type Purpose = keyof typeof purposes;
@@ -29,6 +29,7 @@ export const outcomes = { done: 0, handleUnknown: 1, inputMalformed: 2 } as cons
 export const bodyBytesMax = 20 * 1024 * 1024;
 
 const errorNone = 0xffff_ffff;
+const notOpened = 0;  // where the kind of a step stands
 const replyTimedOut = 1;
 const replyBodyOverLimit = 2;
 
@@ -383,7 +384,13 @@ export function readDue(memory: Memory, ledger: number): Due {
   return { nextAtMs, fetches };
 }
 
-/** The row of the error list that says why there is no exchange. */
+/** The row of the error list that says why there is no exchange; nothing where there is a first step. */
+export function readNotOpened(memory: Memory, ledger: number): number | undefined {
+  const reader = new Reader(memory, ledger);
+  return reader.word() === notOpened ? reader.word() : undefined;
+}
+
+/** The row of the error list that says why something does not verify. */
 export function readRefusal(memory: Memory, ledger: number): number {
   return new Reader(memory, ledger).word();
 }

@@ -3,7 +3,7 @@
 // A trap leaves an instance in a state nobody has thought about. It is never called again: a new one is
 // made, with the next epoch, and every exchange of the old one ends in 500 (invariant handles).
 import {
-  abiVersion, answers, bodyStates, Memory, outcomes, purposes, readDue, Reader, readRecalledSerial, readRefusal, readStep, writeBody,
+  abiVersion, answers, bodyStates, Memory, outcomes, purposes, readDue, Reader, readNotOpened, readRecalledSerial, readRefusal, readStep, writeBody,
   writeHandled, writeHead, writeQuestion, writeResponse, writeText, writeTexts,
   verdicts, type BodyState, type Due, type HandlerResult, type IncomingResponse, type Purpose, type Step, type User, type Verdict, type Written,
 } from "./abi.js";
@@ -232,16 +232,18 @@ export class Core {
     });
   }
 
+  /** The first step of a request, and the exchange that it belongs to; 0: that is its last step as well, and there is nothing to close. */
   open(
     gate: number, purpose: Purpose, method: string, target: string, headers: Iterable<[string, string]>, now: number,
-  ): number {
+  ): { exchange: number; step: Step } {
     // This, `next`, `giveVerdict` and `close` are in every request: #call without its closure.
     this.#checkAlive();
     try {
       const { words, textBytes } = writeHead(this.#memory, method, target, headers);
       const exchange = this.#exports.postern_open(gate, purposes[purpose], now, words, textBytes);
-      if (exchange !== 0) return exchange;
-      throw new CoreRefused("no exchange was opened", this.#refusedCode());
+      const refused = exchange === 0 ? readNotOpened(this.#memory, this.#ledger) : undefined;  // before the list, as below
+      if (refused !== undefined) throw new CoreRefused("no exchange was opened", this.errors[refused]!.code);
+      return { exchange, step: readStep(this.#memory, this.#ledger) };
     } catch (fault) {
       throw this.#faultOf(fault);
     }
@@ -267,6 +269,7 @@ export class Core {
     }
   }
 
+  /** The step after the one that was carried out. */
   next(exchange: number, now: number): Step {
     this.#checkAlive();
     try {
@@ -359,11 +362,7 @@ export class Core {
   /** Of verifyJws and verifySignature. */
   #refusal(answer: number): string {
     if (answer !== answers.fault) throw new Error("the core could not read a message");
-    return this.#refusedCode();
-  }
-
-  /** Read before the list: the first look at the list is a call of its own, whose answer takes the message's place. */
-  #refusedCode(): string {
+    // Read before the list: the first look at the list is a call of its own, whose answer takes the message's place.
     const row = readRefusal(this.#memory, this.#ledger);
     return this.errors[row]!.code;
   }

@@ -331,6 +331,7 @@ export class Gate {
   async authenticate(request: Request, options: HandleOptions = {}): Promise<User> {
     let seat: Seat | undefined;
     let exchange = 0;
+    let step: Step;
     let release: (() => void) | undefined;
     try {
       // Awaits only what is not at hand: a token that was seen before costs no turn of the event loop.
@@ -344,9 +345,9 @@ export class Gate {
         seat = this.#seatAtHand() ?? await this.#takeSeat();
       }
       seedOnce(seat);
-      exchange = seat.core.open(seat.handle, "authenticate", request.method, targetOf(request.url), request.headers, this.#now());
-      for (;;) {
-        const step: Step = seat.core.next(exchange, this.#now());
+      const target = targetOf(request.url);
+      ({ exchange, step } = seat.core.open(seat.handle, "authenticate", request.method, target, request.headers, this.#now()));
+      for (;; step = seat.core.next(exchange, this.#now())) {
         switch (step.kind) {
           case "fetch":
             await this.#carryFetch(seat, step, signalOf(request), options, unlimited);
@@ -562,12 +563,12 @@ export class Gate {
     if (this.#denylist !== undefined && !(await this.#denylist.read(seat))) throw new DenylistUnread();
     const { budget, unknown, known, release } = this.#budget();
     let exchange = 0;
+    let step: Step;
     let read: Uint8Array<ArrayBuffer> | undefined;  // the body, where an authenticate handler got it
     try {
       seedOnce(seat);
-      exchange = core.open(seat.handle, "handle", request.method, targetOf(request.url), request.headers, this.#now());
-      for (;;) {
-        const step: Step = core.next(exchange, this.#now());
+      ({ exchange, step } = core.open(seat.handle, "handle", request.method, targetOf(request.url), request.headers, this.#now()));
+      for (;; step = core.next(exchange, this.#now())) {
         switch (step.kind) {
           case "readBody": {
             const most = Math.min(step.bytesMax, bodyBytesMax);
@@ -600,7 +601,7 @@ export class Gate {
           case "forward": {
             if (step.reply === "pass") {
               // The exchange is over: its slot is not held for as long as the reply streams.
-              core.close(exchange);
+              if (exchange !== 0) core.close(exchange);
               exchange = 0;
               return await this.#pass(step, request);
             }

@@ -7,7 +7,9 @@ import { Core, CoreRefused, currentCore } from "../dist/core.js";
 import { hostErrors } from "../dist/errors.js";
 
 const now = 1_800_000_000_000;
-const open = (core, gate) => core.open(gate, "handle", "GET", "/ok", [], now);
+const bearer = [["authorization", `Bearer ${token()}`]];
+// One that is not over with its first step: it needs the issuer's keys.
+const open = (core, gate) => core.open(gate, "authenticate", "GET", "/threads", bearer, now).exchange;
 const gateOf = (core, settings = config()) => core.createGate(JSON.stringify(settings), []).handle;
 
 // A function whose call traps, as the core's own abort does.
@@ -79,11 +81,9 @@ test("a gate that is full answers 503", async () => {
 test("a result for another step ends the exchange in 500", async () => {
   const core = await currentCore();
   const gate = gateOf(core, { issuers: [{ issuer: config().issuers[0].issuer, audience: "agents", keys: jwks }], upstream: { url: "http://127.0.0.1:2024" } });
-  const bearer = [["authorization", `Bearer ${token()}`]];
   const none = new Uint8Array(0);
   const start = () => {
-    const exchange = core.open(gate, "handle", "POST", "/threads", bearer, Date.now());
-    const step = core.next(exchange, Date.now());
+    const { exchange, step } = core.open(gate, "handle", "POST", "/threads", bearer, Date.now());
     assert.equal(step.kind, "readBody");
     return { exchange, step };
   };
@@ -108,8 +108,8 @@ test("text outside ASCII arrives whole, in and out", async () => {
   const gate = gateOf(core, { issuers: [{ issuer: config().issuers[0].issuer, audience: "agents", keys: jwks }], upstream: { url: "http://127.0.0.1:2024" } });
   const name = "Ægir 🜁 ﷽";
   const headers = [["x-ü", "ÿ"], ["authorization", `Bearer ${token({ name })}`], ["x-€", "𝄞"]];
-  const exchange = core.open(gate, "authenticate", "GET", "/é?ø=🜁", headers, Date.now());
-  const step = core.next(exchange, Date.now());
+  const { exchange, step } = core.open(gate, "authenticate", "GET", "/é?ø=🜁", headers, Date.now());
+  assert.equal(exchange, 0);
   assert.deepEqual([step.kind, step.user.displayName], ["authenticated", name]);
   assert.equal(step.user.claims.name, name);
   core.closeGate(gate);
@@ -121,8 +121,7 @@ test("large bodies do not stay: the memory does not grow with their number", asy
   const body = new TextEncoder().encode(JSON.stringify({ metadata: { text: "x".repeat(4_000_000) } }));
   const sizes = [];
   for (let i = 0; i < 12; i++) {
-    const exchange = core.open(gate, "handle", "POST", "/threads", [["authorization", `Bearer ${token()}`]], Date.now());
-    const read = core.next(exchange, Date.now());
+    const { exchange, step: read } = core.open(gate, "handle", "POST", "/threads", bearer, Date.now());
     core.giveBody(exchange, read.stepId, "whole", body, Date.now());
     assert.equal(core.next(exchange, Date.now()).kind, "forward");
     core.close(exchange);

@@ -229,8 +229,7 @@ test("a verdict for another step ends the exchange in 500, and a result of anoth
   const now = Date.now();
   const none = new Uint8Array(0);
   const start = () => {
-    const exchange = core.open(gate, "handle", "POST", "/threads", [["authorization", `Bearer ${token()}`]], now);
-    const step = core.next(exchange, now);
+    const { exchange, step } = core.open(gate, "handle", "POST", "/threads", [["authorization", `Bearer ${token()}`]], now);
     assert.equal(step.kind, "verifySignature");
     return { exchange, step };
   };

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { JwsError, verifyJws, verifySignature } from "../dist/index.node.js";
 import { Core, CoreRefused, currentCore } from "../dist/core.js";
-import { config } from "./support.mjs";
+import { config, token } from "./support.mjs";
 
 const module = new WebAssembly.Module(readFileSync(new URL("../dist/core.wasm", import.meta.url)));
 const fresh = () => new Core(module, 1);
@@ -27,7 +27,8 @@ test("the first refusal of an instance has its code, and the instance lives on",
 
   const full = fresh();
   const { handle } = full.createGate(JSON.stringify(config()), []);
-  const open = () => full.open(handle, "handle", "GET", "/ok", [], 1_800_000_000_000);
+  const bearer = [["authorization", `Bearer ${token()}`]];  // whose issuer's keys are not there yet
+  const open = () => full.open(handle, "authenticate", "GET", "/threads", bearer, 1_800_000_000_000);
   for (let count = 0; count < 4096; count++) open();
   assert.throws(open, (error) => error instanceof CoreRefused && error.code === "gate_overloaded");
   assert.equal(full.dead, false);

@@ -29,7 +29,8 @@ bool is_b64token(std::string_view text) {
 
 void check(const std::vector<HeaderView>& headers) {
   const RequestHead head{"GET", "/", headers.data(), headers.size()};
-  const auto token = bearer_token(head);
+  const auto text = bearer_text(head);
+  const auto token = text ? bearer_token(text.value()) : text;
 
   std::vector<std::string_view> values;
   for (const HeaderView& header : headers) {

@@ -11,7 +11,8 @@ namespace {
 
 Result<std::string_view> token_of(std::string_view value) {
   const HeaderView header{"authorization", value};
-  return bearer_token(RequestHead{"GET", "/", &header, 1});
+  const auto text = bearer_text(RequestHead{"GET", "/", &header, 1});
+  return text ? bearer_token(text.value()) : text;
 }
 
 TEST(Credential, PaddingStandsAtTheEndOnly) {
@@ -90,11 +91,9 @@ TEST(Credential, EveryByteOfATokenIsJudged) {
         std::string token(size, 'x');
         token[at] = c;
         const std::string value = "Bearer " + token;
-        const HeaderView header{"authorization", value};
-        const RequestHead head{"GET", "/threads", &header, 1};
         const bool padding = c == '=' && at == size - 1 && size > 1;
         const bool leading_space = c == ' ' && at == 0 && size > 1;  // one more between scheme and token
-        EXPECT_EQ(bearer_token(head).ok(), good.find(c) != std::string_view::npos || padding || leading_space)
+        EXPECT_EQ(token_of(value).ok(), good.find(c) != std::string_view::npos || padding || leading_space)
             << size << " " << at << " " << byte;
       }
     }
