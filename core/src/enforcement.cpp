@@ -71,8 +71,6 @@ const char* not_found_text(Resource resource) {
   }
 }
 
-void add_header(OutgoingRequest& request, const char* name, const char* value) { request.headers.push_back({name, value}); }
-
 Refusal at_most(Error error, const char* what, std::size_t max, const char* things) {
   return {error, std::string(what) + " at most " + std::to_string(max) + " " + things};
 }
@@ -92,12 +90,6 @@ void remove_camel_case(json::Value& run, std::span<const Field> fields) {
   for (const Field& field : fields) {
     if (field.name.find('_') != std::string_view::npos) run.remove(camel_case(field.name));
   }
-}
-
-// Of an assistant, or one of its versions, against upstream.graphs.
-bool is_of_listed_graph(const json::Value& assistant, const std::vector<std::string>& graphs) {
-  const json::Value* graph = assistant.find("graph_id");
-  return graphs.empty() || (graph != nullptr && holds(graphs, graph->as_string()));
 }
 
 }  // namespace
@@ -207,15 +199,6 @@ bool Enforcement::hide_denial(const Reason& unknown) {
   return refusal_.error() == Error::handler_denied ? refuse(unknown) : false;
 }
 
-bool Enforcement::decide(Decision& decision, Resource resource, Action action) {
-  return decide(decision, name(resource), name(action));
-}
-
-bool Enforcement::decide(Decision& decision, std::string_view resource, std::string_view action) {
-  auto refusal = gate_.settings.policy.decide(user_, resource, action, decision);
-  return refusal ? refuse(*std::move(refusal)) : true;
-}
-
 bool Enforcement::take_body(BodyResult& given) {
   if (given.state == BodyResult::State::over_limit) return refuse(Error::body_too_large);
   if (given.state == BodyResult::State::failed) return refuse(Error::body_malformed);
@@ -258,6 +241,12 @@ std::string_view Enforcement::body_string(const char* field) const {
   return value == nullptr ? std::string_view{} : std::string_view(value->as_string());
 }
 
+bool Enforcement::is_of_listed_graph(const json::Value& assistant) const {
+  const auto& graphs = gate_.settings.upstream.graphs;
+  const json::Value* graph = assistant.find("graph_id");
+  return graphs.empty() || (graph != nullptr && holds(graphs, graph->as_string()));
+}
+
 Reason Enforcement::unknown_object() const { return {Error::object_unknown, not_found_text(route().resource)}; }
 
 // What a person asks about is printed: their secrets stay out of it.
@@ -267,30 +256,6 @@ void Enforcement::tell_identity(json::Value& run) const {
   User shown = user_;
   shown.secret_fields.clear();
   add_identity_to_run(run, shown, settings);
-}
-
-void Enforcement::fill(Forward& forward) const {
-  OutgoingRequest& request = forward.request;
-  // Inspected, a HEAD is the GET that it stands for.
-  request.method = match_.head && forward.reply == ReplyMode::pass ? "HEAD" : route().method;
-  request.url = gate_.settings.upstream.url + match_.path + query_;
-  request.headers.reserve(gate_.settings.upstream.headers.size() + headers_.size() + 4);
-  request.headers = gate_.settings.upstream.headers;
-  for (const Header& header : headers_) request.headers.push_back(header);
-  add_header(request, "accept-encoding", "identity");
-  if (!raw_body_.empty()) {
-    request.body = raw_body_;
-  } else if (has_body_) {
-    request.body = json::write(body_);
-    add_header(request, "content-type", "application/json");
-  }
-  forward.time_limit_ms = route().streams ? 0 : gate_.settings.limits.upstream_time_limit_ms;
-  add_identity(request, user_, gate_.settings.upstream.identity, driver_.now());
-}
-
-bool Enforcement::forward() {
-  fill(driver_.end_with<Forward>());
-  return true;
 }
 
 StepResult<IncomingResponse> Enforcement::forward_inspected() {
@@ -333,103 +298,6 @@ bool Enforcement::take_list(const IncomingResponse& reply, json::Value& out) {
 
 // -------------------------------------------------------------------------------------------------------------- lookups
 
-StepResult<IncomingResponse> Enforcement::ask(const char* method, std::string_view path, std::string body,
-                                              std::size_t bytes_max) {
-  const std::string& upstream = gate_.settings.upstream.url;
-  std::string url;
-  url.reserve(upstream.size() + path.size());
-  url.append(upstream).append(path);
-  if (explaining_) {
-    json::Value check = json::Value::object();
-    check.set("method", json::Value::string(method));
-    check.set("url", json::Value::string(url));
-    check.set("body", json::Value::string(body));
-    checks_.push_back(std::move(check));
-    return driver_.reply();
-  }
-  Fetch& fetch = driver_.stop_at<Fetch>(Awaited::object);
-  fetch.fetch_id = gate_.begin_fetch(&driver_);
-  fetch.purpose = FetchPurpose::upstream_object;
-  fetch.bytes_max = bytes_max;
-  fetch.time_limit_ms = gate_.settings.limits.upstream_time_limit_ms;
-  OutgoingRequest& request = fetch.request;
-  request.method = method;
-  request.url = std::move(url);
-  request.headers.reserve(gate_.settings.upstream.headers.size() + 4);
-  request.headers = gate_.settings.upstream.headers;
-  add_header(request, "accept", "application/json");
-  add_header(request, "accept-encoding", "identity");
-  if (!body.empty()) add_header(request, "content-type", "application/json");
-  request.body = std::move(body);
-  add_identity(request, user_, gate_.settings.upstream.identity, driver_.now());
-  return driver_.reply();
-}
-
-StepResult<IncomingResponse> Enforcement::ask(Lookup& lookup) {
-  if (lookup.searches) return ask("POST", lookup.path, std::move(lookup.search), lookup.bytes_max);
-  return ask("GET", lookup.path + lookup.id, {}, lookup.bytes_max);
-}
-
-// By id and owner in one search, so that a foreign and a missing thread cost the same call and look the
-// same, and no thread's values travel for a question about its owner.
-Lookup Enforcement::thread_lookup(const std::string& id, const Filter* filter) {
-  Lookup lookup{"/threads/search", "thread_id", id, filter};
-  lookup.searches = true;
-  // Written as it goes out: most requests about a thread ask this.
-  std::string& query = lookup.search;
-  query.reserve(256);
-  query += R"({"ids":[)";
-  json::write_string(query, id);
-  query += ']';
-  if (filter != nullptr) filter->write_necessary(query, R"(,"metadata":)");
-  query += R"(,"select":["thread_id","metadata"],"limit":1})";
-  return lookup;
-}
-
-// The object in the path, under the rule's filter. An assistant by id, or for a graph's name by search: the Python server knows
-// GET /assistants/{id} for UUIDs only.
-Lookup Enforcement::row_lookup() const {
-  switch (route().resource) {
-    case Resource::threads:
-      return thread_lookup(match_.thread_id, filter());
-    case Resource::assistants:
-      break;
-    default:
-      return {"/runs/crons/", "cron_id", match_.cron_id, filter(), gate_.settings.limits.reply_bytes_max};
-  }
-  if (is_uuid(match_.assistant_id)) return {"/assistants/", "assistant_id", match_.assistant_id, filter()};
-  Lookup lookup{"/assistants/search", "graph_id", match_.assistant_id, filter()};
-  lookup.searches = true;
-  lookup.search = R"({"graph_id":)";
-  json::write_string(lookup.search, match_.assistant_id);
-  lookup.search += R"(,"metadata":{"created_by":"system"},"limit":1})";
-  return lookup;
-}
-
-bool Enforcement::find(const Lookup& lookup, const IncomingResponse& reply) {
-  found_.reset();
-  if (explaining_) {
-    found_ = json::Value::object();
-    return true;
-  }
-  if (!usable(reply)) return false;
-  if (!lookup.searches && (reply.status == 404 || reply.status == 422)) return true;
-  json::Value answer;
-  if (!take_answer(reply, answer)) return false;
-  if (answer.is_array() != lookup.searches) return refuse(Error::upstream_failed);
-  // Whoever answers with something else than was asked for has not answered the question.
-  if (lookup.searches && answer.items().size() != 1) return true;
-  const json::Value& object = lookup.searches ? answer.items().front() : answer;
-  const json::Value& metadata = metadata_of(object);
-  const bool ones_own = lookup.filter == nullptr || lookup.filter->matches(metadata);
-  if (has_string(object, lookup.id_key, lookup.id) && ones_own) found_ = metadata;
-  return true;
-}
-
-bool Enforcement::require(const Lookup& lookup, const IncomingResponse& reply, const Reason& unknown) {
-  return find(lookup, reply) && (found_ || refuse(unknown));
-}
-
 // LangGraph's JS server streams and joins a run whatever thread stands before it in the path.
 Flow<bool> Enforcement::require_run(const std::string& thread_id, const std::string& run_id) {
   // Handlers may have judged by the thread's id alone.
@@ -468,7 +336,7 @@ Flow<bool> Enforcement::require_runnable(std::string id) {
   if (!take_answer(reply, assistant)) co_return false;
   const json::Value& metadata = metadata_of(assistant);
   const bool visible = !readable.filter || is_system_assistant(metadata) || readable.filter->matches(metadata);
-  const bool runnable = visible && is_of_listed_graph(assistant, graphs);
+  const bool runnable = visible && is_of_listed_graph(assistant);
   co_return (runnable && has_string(assistant, "assistant_id", id)) || refuse(unknown);
 }
 
@@ -517,23 +385,6 @@ Flow<bool> Enforcement::require_or_make_thread(bool make) {
 
 // --------------------------------------------------------------------------------------------- objects named in the path
 
-Flow<bool> Enforcement::object() {
-  // Only a change of an assistant has a graph in its body.
-  if (!body_string("graph_id").empty() && !is_of_listed_graph(body_, gate_.settings.upstream.graphs)) {
-    co_return refuse(Error::assistant_not_allowed, "Graph not found");
-  }
-  if (filtered()) {
-    Lookup lookup = row_lookup();
-    if (!require(lookup, co_await ask(lookup), unknown_object())) co_return false;
-  }
-  if (!match_.run_id.empty()) {
-    if (!co_await require_run(match_.thread_id, match_.run_id)) co_return false;
-  }
-  // Writing them would give an object away, or make whoever may change it its owner.
-  if (route().action == Action::update && has_body_) keep_identity(found_.value_or(json::Value{}), "metadata");
-  co_return forward();
-}
-
 void Enforcement::keep_identity(const json::Value& stored, std::string_view name) {
   std::vector<std::string> kept = filtered() ? decision_.filter->fields() : std::vector<std::string>{};
   for (const auto& [field, value] : decision_.stamp) kept.push_back(field);
@@ -564,7 +415,7 @@ Flow<bool> Enforcement::create() {
   const std::string id(body_string(id_key));
   if (!thread) {
     if (body_string("graph_id").empty()) co_return refuse(Error::field_malformed, "the field \"graph_id\" is missing");
-    if (!is_of_listed_graph(body_, gate_.settings.upstream.graphs)) {
+    if (!is_of_listed_graph(body_)) {
       co_return refuse(Error::assistant_not_allowed, "Graph not found");
     }
   }
@@ -881,12 +732,20 @@ Flow<bool> Enforcement::assistant_latest() {
   for (const json::Value& one : list.items()) {
     const json::Value* number = one.find("version");
     if (number == nullptr || !json::equal(*number, *wanted)) continue;
-    co_return admits(metadata_of(one)) && is_of_listed_graph(one, graphs) ? forward() : refuse(unknown_object());
+    co_return admits(metadata_of(one)) && is_of_listed_graph(one) ? forward() : refuse(unknown_object());
   }
   co_return refuse(unknown_object());
 }
 
 // -------------------------------------------------------------------------------------------------------------- explain
+
+void Enforcement::note_question(const char* method, const std::string& url, const std::string& body) {
+  json::Value check = json::Value::object();
+  check.set("method", json::Value::string(method));
+  check.set("url", json::Value::string(url));
+  check.set("body", json::Value::string(body));
+  checks_.push_back(std::move(check));
+}
 
 json::Value Enforcement::explanation() const {
   json::Value out = json::Value::object();

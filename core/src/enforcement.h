@@ -121,6 +121,7 @@ class Enforcement {
   [[nodiscard]] StepResult<IncomingResponse> ask(const char* method, std::string_view path, std::string body,
                                                  std::size_t bytes_max = object_bytes_max);
   [[nodiscard]] StepResult<IncomingResponse> ask(Lookup& lookup);
+  void note_question(const char* method, const std::string& url, const std::string& body);
   [[nodiscard]] static Lookup thread_lookup(const std::string& id, const Filter* filter);
   [[nodiscard]] Lookup row_lookup() const;
   // Into found_: nothing (missing or somebody else's), or the object's metadata.
@@ -164,6 +165,8 @@ class Enforcement {
   [[nodiscard]] const Filter* filter() const { return decision_.filter ? &*decision_.filter : nullptr; }
   [[nodiscard]] bool admits(const json::Value& metadata) const { return !filtered() || decision_.filter->matches(metadata); }
   [[nodiscard]] Reason unknown_object() const;
+  // Of an assistant, or one of its versions, against upstream.graphs.
+  [[nodiscard]] bool is_of_listed_graph(const json::Value& assistant) const;
   [[nodiscard]] std::string_view body_string(const char* field) const;
 
   FlowDriver& driver_;

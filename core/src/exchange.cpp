@@ -79,7 +79,7 @@ class ExchangeState final : public Exchange {
   std::optional<Respond> at_once_;        // a preflight or the metadata: for whoever asks
   std::string allowed_origin_;            // the page's, when the configuration lists it
   std::optional<RouteMatch> match_;
-  bool anonymous_ = false;  // the route needs no credential
+  bool anonymous_ = false;           // the route needs no credential
   std::optional<Refusal> stranger_;  // why nobody's credential was found, where nobody is asked about it
   Authority asked_;
   std::vector<Header> kept_headers_;
