@@ -58,6 +58,7 @@ class ExchangeState final : public Exchange {
 
  private:
   [[nodiscard]] Flow<bool> run();
+  void take(Result<Caller, Refusal> caller);
   bool refuse(const Refusal& refusal);
   [[nodiscard]] std::optional<Respond> preflight(const RequestHead& head) const;
   // While the body came in, which the client may draw out, the host may have read a list that names the caller.
@@ -80,8 +81,8 @@ class ExchangeState final : public Exchange {
   std::string allowed_origin_;            // the page's, when the configuration lists it
   std::optional<RouteMatch> match_;
   bool anonymous_ = false;           // the route needs no credential
-  std::optional<Refusal> stranger_;  // why nobody's credential was found, where nobody is asked about it
-  Authority asked_;
+  std::optional<Refusal> stranger_;  // why the caller is nobody who is known
+  Authority asked_;                  // who has to be asked about the caller first
   std::vector<Header> kept_headers_;
   bool body_encoded_ = false;
   std::optional<User> host_user_;  // said by a policy test; no credential is looked at
@@ -126,11 +127,7 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
   if (!anonymous_ && !host_user_) {
     // Here, where the head is still at hand: of a token that was seen before nothing is copied.
     auto caller = identify(gate, carried_credentials(head, settings.credentials), now, asked_);
-    if (caller) {
-      caller_ = std::move(caller).value();
-    } else {
-      stranger_ = std::move(caller).error();
-    }
+    if (asked_.source == nullptr) take(std::move(caller));
   }
   const auto& more = settings.upstream.forward_headers;
   const bool any_body = match_ && match_->custom != nullptr && match_->custom->body == CustomRoute::Body::any;
@@ -173,13 +170,9 @@ Flow<bool> ExchangeState::run() {
   if (host_user_) {
     caller_.user = std::make_shared<const User>(*host_user_);
   } else if (asked_.source != nullptr) {
-    std::optional<Result<Caller, Refusal>> decided = ask_at_once(gate_, asked_, opened_at_, driver_.now());
-    Result<Caller, Refusal> caller = decided ? *std::move(decided) : co_await ask(driver_, gate_, asked_, opened_at_);
-    if (!caller) co_return refuse(caller.error());
-    caller_ = std::move(caller).value();
-  } else if (stranger_) {
-    co_return refuse(*stranger_);
+    take(co_await ask(driver_, gate_, asked_, opened_at_));
   }
+  if (stranger_) co_return refuse(*stranger_);
   if (!host_user_ && gate_.is_denied(caller_.user->credential)) co_return refuse(Error::credential_revoked);
   if (purpose_ == Purpose::authenticate) {
     driver_.end_with<Authenticated>() = {caller_.user, caller_.cache_slot, caller_.cache_serial};
@@ -204,6 +197,14 @@ Flow<bool> ExchangeState::run() {
   co_return true;
 }
 
+void ExchangeState::take(Result<Caller, Refusal> caller) {
+  if (caller) {
+    caller_ = std::move(caller).value();
+  } else {
+    stranger_ = caller.error();
+  }
+}
+
 bool ExchangeState::refuse(const Refusal& refusal) {
   driver_.end_with<Respond>() = refusal_reply(refusal);
   return false;
@@ -218,6 +219,12 @@ Step ExchangeState::next(Time now) {
     return step();
   }
   if (!flow_) {
+    if (asked_.source != nullptr) {
+      if (auto caller = ask_at_once(gate_, asked_, opened_at_, now)) {
+        asked_.source = nullptr;
+        take(*std::move(caller));
+      }
+    }
     flow_.emplace(run());
     flow_->start(driver_);
   }
