@@ -338,15 +338,15 @@ export class Gate {
       seat = this.#seatAtHand() ?? await this.#takeSeat();
       if (this.#keyStore !== undefined) await this.#readKeyStore(seat, request, signalOf(request));
       if (this.#denylist !== undefined && !(await this.#denylist.read(seat))) throw new DenylistUnread();
-      const authorization = request.headers.get("authorization");
-      if (typeof authorization === "string" && seat.remembers) {
+      const authorization = seat.remembers ? request.headers.get("authorization") : null;
+      if (typeof authorization === "string") {
         const user = seat.core.recall(seat.handle, authorization, this.#now(), seat.users);
         if (user !== undefined) return user;
         seat = this.#seatAtHand() ?? await this.#takeSeat();
       }
       seedOnce(seat);
-      const target = targetOf(request.url);
-      ({ exchange, step } = seat.core.open(seat.handle, "authenticate", request.method, target, request.headers, this.#now()));
+      // Nothing of a credential hangs on the target.
+      ({ exchange, step } = seat.core.open(seat.handle, "authenticate", request.method, "/", request.headers, this.#now()));
       for (;; step = seat.core.next(exchange, this.#now())) {
         switch (step.kind) {
           case "fetch":
