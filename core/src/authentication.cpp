@@ -49,7 +49,7 @@ bool is_for_host(const GateState& gate, const ReadToken& token) {
 Result<Caller, Refusal> conclude(GateState& gate, const ReadToken& token, Result<VerifiedJws> verified, Time now) {
   if (!verified) return Refusal(verified.error());
   IssuerState& issuer = *token.issuer;
-  if (!token.jws.header_known) gate.headers.keep(token.text.substr(0, token.text.find('.')), verified->header());
+  if (!verified->header_known()) gate.headers.keep(token.text.substr(0, token.text.find('.')), verified->header());
   auto claims = validate_claims(std::move(verified).value(), issuer.settings.claims, now);
   if (!claims) return Refusal(claims.error());
   VerifiedToken found;

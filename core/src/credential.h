@@ -14,7 +14,7 @@
 namespace postern {
 
 // What stands behind the scheme of an Authorization header, without a look at its characters: all that it is good for is to be
-// compared with tokens that were judged before. Refuses: another scheme (credential_missing), nothing behind it
+// compared with tokens that were judged before. Refuses: another scheme (credential_missing), no space behind it
 // (credential_malformed).
 [[nodiscard]] Result<std::string_view> bearer_text(std::string_view authorization);
 

@@ -117,6 +117,7 @@ Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carr
     asked.token = token;
     break;
   }
+  if (bearer && !is_token) bearer = bearer_token(bearer.value());
   return Refusal(bearer ? doubt : bearer.error());
 }
 

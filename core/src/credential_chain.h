@@ -26,13 +26,13 @@ struct Authority {
 
 // Refuses with what the source that applied says; where none did: credential_missing, the Authorization header's own fault,
 // why the token is no JWT of an issuer here, or credential_unknown. Where `asked` has a source afterwards, the result says
-// nothing: `ask` does. The denylist is not looked at.
+// nothing: ask_at_once() and ask() do, in this order. The denylist is not looked at.
 [[nodiscard]] Result<Caller, Refusal> identify(GateState& gate, const CarriedCredentials& carried, Time now, Authority& asked);
 
-// What the issuers' keys say, where they are at hand; nothing: ask(), in the same call of the host's.
+// What the issuers' keys say, where they are at hand. Nothing: ask() has to be, in the same call of the host's.
 [[nodiscard]] std::optional<Result<Caller, Refusal>> ask_at_once(GateState& gate, Authority& asked, Time opened_at, Time now);
 
-// `asked` outlives the flow.
+// `asked` as ask_at_once() left it; outlives the flow.
 [[nodiscard]] Flow<Result<Caller, Refusal>> ask(FlowDriver& driver, GateState& gate, Authority& asked, Time opened_at);
 
 }  // namespace postern

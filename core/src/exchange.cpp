@@ -173,7 +173,10 @@ Flow<bool> ExchangeState::run() {
     take(co_await ask(driver_, gate_, asked_, opened_at_));
   }
   if (stranger_) co_return refuse(*stranger_);
-  if (!host_user_ && gate_.is_denied(caller_.user->credential)) co_return refuse(Error::credential_revoked);
+  if (!host_user_ && gate_.is_denied(caller_.user->credential)) {
+    caller_ = {gate_.nobody};
+    co_return refuse(Error::credential_revoked);
+  }
   if (purpose_ == Purpose::authenticate) {
     driver_.end_with<Authenticated>() = {caller_.user, caller_.cache_slot, caller_.cache_serial};
     co_return true;
@@ -198,6 +201,7 @@ Flow<bool> ExchangeState::run() {
 }
 
 void ExchangeState::take(Result<Caller, Refusal> caller) {
+  asked_ = {};
   if (caller) {
     caller_ = std::move(caller).value();
   } else {
@@ -221,7 +225,6 @@ Step ExchangeState::next(Time now) {
   if (!flow_) {
     if (asked_.source != nullptr) {
       if (auto caller = ask_at_once(gate_, asked_, opened_at_, now)) {
-        asked_.source = nullptr;
         take(*std::move(caller));
       }
     }

@@ -33,7 +33,7 @@ const char* plain_end(const char* at, const char* end) {
     const auto special = (c < 0x20) | (c >= 0x80) | (c == '"') | (c == '\\');
     std::array<std::uint64_t, 2> found;
     std::memcpy(found.data(), &special, sizeof(found));
-    // Little-endian, as wasm is and every machine that this is built for.
+    static_assert(std::endian::native == std::endian::little, "the lowest byte is the first");
     if (found[0] != 0) return at + std::countr_zero(found[0]) / 8;
     if (found[1] != 0) return at + 8 + std::countr_zero(found[1]) / 8;
   }

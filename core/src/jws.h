@@ -94,6 +94,7 @@ class VerifiedJws {
   // The payload as the object that a claim set must be; payload() is empty afterwards. Errors: those of parse_payload.
   [[nodiscard]] Result<json::Document> take_claims();
   [[nodiscard]] const JoseHeader& header() const { return jws_; }
+  [[nodiscard]] bool header_known() const { return jws_.header_known; }
   [[nodiscard]] const std::string& typ() const { return jws_.typ; }
   [[nodiscard]] bool has_typ() const { return jws_.has_typ; }
 

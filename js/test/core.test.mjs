@@ -63,6 +63,17 @@ test("the open exchanges are bounded, and a closed one makes room", async () => 
   core.closeGate(gate);
 });
 
+test("what is over with its first step takes no place", async () => {
+  const core = await currentCore();
+  const gate = gateOf(core);
+  for (let count = 0; count < 5000; count++) {
+    const { exchange, step } = core.open(gate, "handle", "GET", "/ok", [], now);
+    assert.deepEqual([exchange, step.kind], [0, "forward"]);
+    assert.deepEqual(core.open(gate, "handle", "GET", "/threads", [], now).step.status, 401);
+  }
+  core.closeGate(gate);
+});
+
 test("a gate that is full answers 503", async () => {
   const core = await currentCore();
   const { gate } = await makeGate({});

@@ -53,6 +53,7 @@ constexpr EcCurve curve = core::testing::p256_curve;
 constexpr core::EcdsaTableOffers tables = core::p256_tables;
 constexpr core::KeyKind kind = core::KeyKind::ec_p256;
 constexpr const char* alg = "ES256";
+constexpr const char* curve_name = "P-256";
 constexpr const char* wycheproof_file = "ecdsa_secp256r1_sha256_p1363_test.json";
 constexpr int slices = 8;  // of a table
 std::unique_ptr<EcdsaKey> make(TableBudget& budget, std::string_view x, std::string_view y) {
@@ -68,6 +69,7 @@ constexpr EcCurve curve = core::testing::p384_curve;
 constexpr core::EcdsaTableOffers tables = core::p384_tables;
 constexpr core::KeyKind kind = core::KeyKind::ec_p384;
 constexpr const char* alg = "ES384";
+constexpr const char* curve_name = "P-384";
 constexpr const char* wycheproof_file = "ecdsa_secp384r1_sha384_p1363_test.json";
 constexpr int slices = 16;  // of a table
 std::unique_ptr<EcdsaKey> make(TableBudget& budget, std::string_view x, std::string_view y) {
@@ -80,19 +82,22 @@ HashBytes sha(std::string_view input) {
 }
 #endif
 
-// The same key four times: without any table, with both sizes, and with a table while the generator has none.
+// The same key in every combination of tables that a budget lets it and the generator have: the generator's comes first. Its
+// tables are built once for all keys.
 class KeyForms {
  public:
+  static constexpr int count = 7;
+
   explicit KeyForms(const EcOracleKey& key) {
-    add(no_table_, key);
-    add(roomy_, key).request(TableSize::small);
-    add(roomy_, key).request(TableSize::large);
-    add(tight_, key).request(TableSize::small);
-    while (roomy_.build_step() || tight_.build_step()) {
+    static TableBudget without{0};
+    static TableBudget with_small;
+    static TableBudget with_large;
+    add(without, key, {}, {});
+    for (const auto of_key : {std::optional<TableSize>(), std::optional(TableSize::small), std::optional(TableSize::large)}) {
+      add(with_small, key, of_key, TableSize::small);
+      add(with_large, key, of_key, TableSize::large);
     }
-    EXPECT_EQ(forms_[1]->table(), TableSize::small);
-    EXPECT_EQ(forms_[2]->table(), TableSize::large);
-    EXPECT_EQ(forms_[3]->table(), TableSize::small);
+    EXPECT_EQ(forms_.size(), count);
   }
 
   // The answer of all forms; `undecided` of one does not count against another's decision.
@@ -112,14 +117,22 @@ class KeyForms {
   [[nodiscard]] int undecided() const { return undecided_; }
 
  private:
-  EcdsaKey& add(TableBudget& budget, const EcOracleKey& key) {
+  void add(TableBudget& budget, const EcOracleKey& key, std::optional<TableSize> of_key, std::optional<TableSize> of_generator) {
     forms_.push_back(make(budget, key.x(), key.y()));
-    core::testing::require(forms_.back() != nullptr);
-    return *forms_.back();
+    EcdsaKey* const form = forms_.back().get();
+    core::testing::require(form != nullptr);
+    auto* const generator = budget.shared(curve_name);
+    core::testing::require(generator != nullptr);
+    if (generator->table() != of_generator) give(budget, *generator, *of_generator);
+    if (of_key) give(budget, *form, *of_key);
+    EXPECT_EQ(generator->table(), of_generator);
+    EXPECT_EQ(form->table(), of_key);
   }
-  TableBudget no_table_{0};
-  TableBudget roomy_;
-  TableBudget tight_{2 * tables.small.bytes};  // the generator's and one more
+  static void give(TableBudget& budget, auto& user, TableSize size) {
+    user.request(size);
+    while (budget.build_step()) {
+    }
+  }
   std::vector<std::unique_ptr<EcdsaKey>> forms_;
   int undecided_ = 0;
 };
@@ -141,10 +154,10 @@ TEST(ECDSA_SUITE, RandomCasesAsOpenSsl) {
     const EcOracleKey key(curve, oracle.coordinates(oracle.multiple(d)));
     core::testing::Nonces nonces(oracle, random);
     KeyForms forms(key);
-    for (int i = 0; i < cases / 4; i++) {  // four forms each
+    for (int i = 0; i < cases / KeyForms::count; i++) {
       const EcdsaCase one = random_case(oracle, d, nonces, random);
       const bool expected = key.verify(one.hash, one.signature);
-      good += expected ? 4 : 0;
+      good += expected ? KeyForms::count : 0;
       ASSERT_EQ(forms.verify(one.hash, one.signature), answer_for(expected)) << k << " " << i;
     }
     EXPECT_EQ(forms.undecided(), 0);
@@ -260,7 +273,7 @@ TEST(ECDSA_SUITE, ChosenScalars) {
       EXPECT_EQ(forms.verify(one.hash, one.signature), EcdsaAnswer::accepted);
     }
   }
-  std::printf("%s chosen scalars: %d sums in four forms, %d left to mbedTLS\n", alg, cases, undecided);
+  std::printf("%s chosen scalars: %d sums in all forms, %d left to mbedTLS\n", alg, cases, undecided);
 }
 
 // Whoever does not know the private half can still choose u and v, by choosing r and s for a hash: no choice may lead to the slow
@@ -574,7 +587,7 @@ TEST(ECDSA_SUITE, Wycheproof) {
     }
   }
   EXPECT_GT(cases, 200);
-  std::printf("%s wycheproof: %d cases in four forms, %d left to mbedTLS\n", alg, cases, undecided);
+  std::printf("%s wycheproof: %d cases in all forms, %d left to mbedTLS\n", alg, cases, undecided);
 }
 
 }  // namespace

@@ -4,7 +4,11 @@
 #include <array>
 #include <string>
 
+#include "base64url.h"
+#include "exchange.h"
+#include "gate_state.h"
 #include "postern/gate.h"
+#include "settings.h"
 #include "support/sign.h"
 
 namespace postern {
@@ -81,6 +85,34 @@ const SigningKey& key_one() {
 const SigningKey& key_two() {
   static const SigningKey key = testing::make_key("ES256", "two");
   return key;
+}
+
+// Headers are remembered of tokens that verified: what anybody can write pushes none of them out.
+TEST(Recall, HeadersOfBadTokensAreNotKept) {
+  auto settings = parse_settings(
+      R"({"issuers":[)" + Rig::fixed_issuer(key_one()) + R"(],"upstream":{"url":"http://127.0.0.1:2024"}})", Environment());
+  ASSERT_TRUE(settings.ok());
+  GateState state(std::move(settings).value());
+  const auto ask = [&](const std::string& bearer) {
+    const HeaderView header{"authorization", bearer};
+    return open_exchange(state, RequestHead{"GET", "/", &header, 1}, start, Purpose::authenticate)->next(start);
+  };
+  const auto is_known = [&](const std::string& bearer) {
+    return state.headers.find(std::string_view(bearer).substr(7, bearer.find('.') - 7)) != nullptr;
+  };
+  const std::string good = Rig::bearer(key_one());
+  EXPECT_FALSE(is_known(good));
+  EXPECT_TRUE(std::holds_alternative<Authenticated>(ask(good).action));
+  EXPECT_TRUE(is_known(good));
+  for (int i = 0; i < 40; ++i) {
+    SigningKey stranger = testing::make_key("ES256", i % 2 == 0 ? "one" : "stranger-" + std::to_string(i));
+    std::string bad = Rig::bearer(stranger);
+    if (i % 2 == 0)
+      bad.replace(7, bad.find('.') - 7, base64url::encode(R"({"alg":"ES256","kid":"one","n":)" + std::to_string(i) + "}"));
+    EXPECT_TRUE(std::holds_alternative<Respond>(ask(bad).action));
+    EXPECT_FALSE(is_known(bad)) << i;
+  }
+  EXPECT_TRUE(is_known(good));
 }
 
 TEST(Recall, IsOffUntilItIsSeeded) {
