@@ -80,7 +80,6 @@ class ExchangeState final : public Exchange {
   std::optional<Respond> at_once_;        // a preflight or the metadata: for whoever asks
   std::string allowed_origin_;            // the page's, when the configuration lists it
   std::optional<RouteMatch> match_;
-  bool anonymous_ = false;           // the route needs no credential
   std::optional<Refusal> stranger_;  // why the caller is nobody who is known
   Authority asked_;                  // who has to be asked about the caller first
   std::vector<Header> kept_headers_;
@@ -106,14 +105,15 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
     at_once_ = preflight(head);
     if (at_once_) return;
   }
+  bool anonymous = false;  // the route needs no credential
   if (purpose == Purpose::handle) {
     auto match = match_route(head.method, head.target, settings.upstream.api, settings.upstream.routes);
     if (match) {
       match_ = std::move(match).value();
       const Route& route = *match_->route;
       const bool opened = route.treatment == Treatment::operators && is_opened(route, settings.upstream);
-      anonymous_ = route.treatment == Treatment::open || opened ||
-                   (match_->custom != nullptr && match_->custom->access == CustomRoute::Access::open);
+      anonymous = route.treatment == Treatment::open || opened ||
+                  (match_->custom != nullptr && match_->custom->access == CustomRoute::Access::open);
       if (route.treatment == Treatment::denied) route_refusal_ = Refusal{Error::route_denied, std::string(route.why)};
       if (route.treatment == Treatment::operators && !opened) {
         route_refusal_ =
@@ -124,7 +124,7 @@ ExchangeState::ExchangeState(GateState& gate, const RequestHead& head, Time now,
       route_refusal_ = match.error();
     }
   }
-  if (!anonymous_ && !host_user_) {
+  if (!anonymous && !host_user_) {
     // Here, where the head is still at hand: of a token that was seen before nothing is copied.
     auto caller = identify(gate, carried_credentials(head, settings.credentials), now, asked_);
     if (asked_.source == nullptr) take(std::move(caller));
