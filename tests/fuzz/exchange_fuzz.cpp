@@ -419,9 +419,11 @@ void Play::check_run(const Shadow& shadow, const Dom& body) const {
       must(key != "thread_id" || value == shadow.match->thread_id, "a run's configuration names the path's thread only", key);
     }
   };
-  for (const char* name : {"webhook", "checkpoint", "checkpoint_id", "feedback_keys", "langsmith_tracer"}) {
+  for (const char* name : {"checkpoint", "checkpoint_id", "feedback_keys", "langsmith_tracer"}) {
     must(!body.contains(name), "what a client may not decide about a run is refused", name);
   }
+  // No origin is listed here. null is how some clients leave a field out, and both servers take it so.
+  must(!body.contains("webhook") || body["webhook"].is_null(), "a run calls no address that is not listed");
   if (body.contains("context")) check_keys(body["context"]);
   if (body.contains("config") && body["config"].is_object() && body["config"].contains("configurable")) {
     check_keys(body["config"]["configurable"]);
