@@ -26,7 +26,7 @@ export const bars = [
   { what: "a token seen before, native, against OpenSSL's ES256 verify", ours: "verify-cached.ES256.native.postern", theirs: v("ES256", "native", "openssl"), bar: 0.1 },
   ...["node20", "node24"].map((runtime) => ({
     what: `decision on GET /threads/{id}, in ${runtime}, against fast-jwt's cached verify`,
-    ours: `gate.thread-get.${runtime}.postern`, theirs: `verify-cached.ES256.${runtime}.fast-jwt`, bar: 1.5,
+    ours: `gate.thread-get.${runtime}.postern`, theirs: `gate.thread-get.${runtime}.fast-jwt`, bar: 1.5,
   })),
   { what: "cold start of a worker, against an empty one", ours: "cold.workerd.postern", theirs: "cold.workerd.empty", bar: 1.25 },
 ];

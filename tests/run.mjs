@@ -183,7 +183,7 @@ const parts = {
   wasm: {
     what: "the case files and HMAC through the wasm in Node, and P-256 in lanes",
     needs: ["js"],
-    go: () => nodeTest(["tests/runtimes/cases.test.mjs", "tests/runtimes/hmac.test.mjs", "tests/runtimes/ec_lanes.test.mjs"]),
+    go: () => nodeTest(["tests/runtimes/cases.test.mjs", "tests/runtimes/hmac.test.mjs", "tests/runtimes/ec_lanes.test.mjs", "tests/runtimes/bytes.test.mjs"]),
   },
   wycheproof: {
     what: "outside vectors, natively and through the wasm: counts per file",

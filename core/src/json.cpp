@@ -24,23 +24,6 @@ bool is_printable(std::string_view name) {
 // RFC 8259 section 7: what may stand in a string as it is, here among ASCII.
 bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x80 && c != '"' && c != '\\'; }
 
-// The first character from `at` on that is not plain, or `end`. Most of a token's claims are plain characters: sixteen at a time.
-const char* plain_end(const char* at, const char* end) {
-  using Bytes __attribute__((vector_size(16))) = std::uint8_t;
-  for (; end - at >= 16; at += 16) {
-    Bytes c;
-    std::memcpy(&c, at, sizeof(c));
-    const auto special = (c < 0x20) | (c >= 0x80) | (c == '"') | (c == '\\');
-    std::array<std::uint64_t, 2> found;
-    std::memcpy(found.data(), &special, sizeof(found));
-    static_assert(std::endian::native == std::endian::little, "the lowest byte is the first");
-    if (found[0] != 0) return at + std::countr_zero(found[0]) / 8;
-    if (found[1] != 0) return at + 8 + std::countr_zero(found[1]) / 8;
-  }
-  while (at != end && is_plain(static_cast<unsigned char>(*at))) ++at;
-  return at;
-}
-
 // The bytes of the UTF-8 character (not ASCII) that `text` starts with, RFC 3629 section 4; 0: it is none.
 std::size_t utf8_character_bytes(std::string_view text) {
   const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
@@ -381,6 +364,23 @@ std::optional<ParseFault> read(Reading& reading, const Limits& limits, Comments 
 }
 
 }  // namespace
+
+// Most strings are plain from end to end: sixteen characters at a time.
+const char* plain_end(const char* at, const char* end) {
+  using Bytes __attribute__((vector_size(16))) = std::uint8_t;
+  for (; end - at >= 16; at += 16) {
+    Bytes c;
+    std::memcpy(&c, at, sizeof(c));
+    const auto special = (c < 0x20) | (c >= 0x80) | (c == '"') | (c == '\\');
+    std::array<std::uint64_t, 2> found;
+    std::memcpy(found.data(), &special, sizeof(found));
+    static_assert(std::endian::native == std::endian::little, "the lowest byte is the first");
+    if (found[0] != 0) return at + std::countr_zero(found[0]) / 8;
+    if (found[1] != 0) return at + 8 + std::countr_zero(found[1]) / 8;
+  }
+  while (at != end && is_plain(static_cast<unsigned char>(*at))) ++at;
+  return at;
+}
 
 std::string_view Element::as_string() const { return is_string() ? reading_->text_of(node()) : std::string_view{}; }
 

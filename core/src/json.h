@@ -194,6 +194,9 @@ enum class Comments : std::uint8_t { refuse, skip };
 void write(std::string& out, const Value& value);            // appends
 void write_string(std::string& out, std::string_view text);  // quoted and escaped
 
+// The first character from `at` on that a string may not hold as it is (RFC 8259 section 7) or that is not ASCII; `end`: none.
+[[nodiscard]] const char* plain_end(const char* at, const char* end);
+
 // 1-based line and column of an offset.
 struct Place {
   unsigned line = 1;

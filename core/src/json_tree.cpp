@@ -208,12 +208,13 @@ void write_string(std::string& out, std::string_view text) {
   constexpr std::string_view hex = "0123456789abcdef";
   constexpr std::string_view letters = "\"\\nrt";
   constexpr std::string_view meanings = "\"\\\n\r\t";
-  const auto is_escaped = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; };
   out += '"';
   const char* at = text.data();
   const char* const end = at + text.size();
   for (;;) {
-    const char* const stop = std::find_if(at, end, is_escaped);
+    // Past what is plain for a reader but for UTF-8's own bytes, which are written as they are.
+    const char* stop = plain_end(at, end);
+    while (stop != end && static_cast<unsigned char>(*stop) >= 0x80) stop = plain_end(stop + 1, end);
     out.append(at, stop);
     if (stop == end) break;
     out += '\\';
