@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds ?? (options.quick ? 25 : 45));
 const sliceUs = options.quick ? 10_000 : 25_000;
 // V8 counts what a wasm function has run in bytes of code before it compiles it well: one of a line takes tens of thousands of calls.
+// All rows of a runtime call the same instance.
 const warm = options.quick ? { us: 100_000, calls: 40_000, usMost: 300_000 } : { us: 400_000, calls: 80_000, usMost: 500_000 };
 const sliceMost = 4096;
 const pattern = new RegExp(options.only);

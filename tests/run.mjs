@@ -181,7 +181,7 @@ const parts = {
   issuer: { what: "the example issuer", needs: [], go: () => nodeTest(["examples/issuer/test"]) },
   js: { what: "the JavaScript package", needs: ["js"], go: () => nodeTest(["js/test"]) },
   wasm: {
-    what: "the case files and HMAC through the wasm in Node, and P-256 in lanes",
+    what: "the case files and HMAC through the wasm in Node, P-256 in lanes, short copies",
     needs: ["js"],
     go: () => nodeTest(["tests/runtimes/cases.test.mjs", "tests/runtimes/hmac.test.mjs", "tests/runtimes/ec_lanes.test.mjs", "tests/runtimes/bytes.test.mjs"]),
   },

@@ -1,5 +1,5 @@
 // What most requests take: one decision, one question about the object in the path, and the request that goes on. In the wasm
-// this is -Os and the other flows are -Oz (docs/decisions/0012-sizes.md).
+// this is -O2 and the other flows are -Oz (docs/decisions/0012-sizes.md).
 #include "enforcement.h"
 #include "reply.h"
 
